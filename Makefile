@@ -1,0 +1,65 @@
+# The commands of memos. `make` alone lists them.
+#
+# One environment and one profile for every step (deploy/decisions/001-one-profile.md): what is built for `make up` is
+# what `make test` tests, and nothing is compiled twice.
+
+export CARGO_TARGET_DIR ?= $(HOME)/.cache/memos/target
+export MEMOS_TOOLS ?= $(HOME)/.cache/memos/tools
+export MEMOS_STAGES := $(CARGO_TARGET_DIR)/stages.txt
+export CC := ccache clang
+export CXX := ccache clang++
+
+PROFILE := --release --locked
+BIN := $(CARGO_TARGET_DIR)/release
+DENY := $(MEMOS_TOOLS)/bin/cargo-deny
+STAGE := @deploy/stages.sh run
+
+# More flags for the program that `make up` and `make bench` start: make up ARGS="--help"
+ARGS ?=
+
+.DEFAULT_GOAL := help
+# Cargo takes all processors by itself, and the times of stages that overlap would mean nothing.
+.NOTPARALLEL:
+.PHONY: help up build fmt lint lint-stages test test-long test-stages bench
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+up: build ## install what is missing, build, start memos on http://127.0.0.1:8888 with the sample
+	@$(BIN)/memos up --sample $(ARGS)
+
+build: ## install what is missing and build the memos binary
+	@deploy/setup.sh build
+	@cargo build $(PROFILE) -p memos
+
+fmt: ## format the code
+	@cargo fmt --all
+
+lint: ## everything that is checked without running anything
+	@deploy/setup.sh test
+	@deploy/stages.sh begin
+	@$(MAKE) --no-print-directory lint-stages
+	@deploy/stages.sh end
+
+test: ## install what is missing and run every check and test; CI runs exactly this
+	@deploy/stages.sh begin
+	$(STAGE) setup deploy/setup.sh test
+	@$(MAKE) --no-print-directory lint-stages test-stages
+	@deploy/stages.sh end
+
+test-long: ## the same harnesses with their full counts
+	@MEMOS_TEST_LONG=1 $(MAKE) --no-print-directory test
+
+bench: build ## open-loop load against a memos of its own
+	@cargo build $(PROFILE) -p load-tests
+	@$(BIN)/load-tests $(ARGS)
+
+lint-stages:
+	$(STAGE) fetch cargo fetch --locked
+	$(STAGE) format cargo fmt --all --check
+	$(STAGE) clippy cargo clippy $(PROFILE) --workspace --all-targets -- -D warnings
+	$(STAGE) deny $(DENY) --offline check --allow unused-wrapper bans licenses sources
+
+test-stages:
+	$(STAGE) build cargo build $(PROFILE) --workspace
+	$(STAGE) tests cargo test $(PROFILE) --workspace

@@ -1,0 +1,167 @@
+//! Looking through `dead-letters` and sending some of them in again.
+//!
+//! A replay is a new append of the original record to where it came from, with its arrival: what had arrived before
+//! a forget stays forgotten. Replays may repeat, because the event's id decides what is new.
+
+use std::collections::BTreeSet;
+
+use event_log::dead_letter::DeadLetter;
+use event_log::{EventLog, Limits, Offset, Partition, Record, Stored, Topic, Watermarks, envelope};
+use memory_core::{Handle, TenantId};
+use memos_client::DeadLetterView;
+use uuid::Uuid;
+
+use crate::problem::{Code, Problem};
+use crate::state::State;
+
+/// The header that counts replays.
+const REPLAYS: &str = "memos_replays";
+/// Records of one read.
+const CHUNK: u64 = 256;
+/// Records of one partition that a list looks through at most, newest first.
+const LOOKED_THROUGH_MAX: u64 = 10_000;
+
+/// The newest dead letters of a tenant, newest first. Blocks on the log.
+pub(crate) fn newest(state: &State, tenant: &TenantId, limit: usize) -> Result<Vec<DeadLetterView>, Problem> {
+    let mut letters = Vec::new();
+    for partition in Partition::all(state.log.partitions()) {
+        let Watermarks { low, high } = state.log.watermarks(&Topic::DeadLetters, partition)?;
+        let floor = low.get().max(high.get().saturating_sub(LOOKED_THROUGH_MAX));
+        let (mut end, mut found) = (high.get(), Vec::new());
+        while end > floor && found.len() < limit {
+            let begin = floor.max(end.saturating_sub(CHUNK));
+            let mut chunk = read(state, partition, Offset::new(begin), Offset::new(end))?;
+            chunk.retain(|letter| owner(state, letter).as_ref() == Some(tenant));
+            found.extend(chunk.into_iter().rev());
+            end = begin;
+        }
+        letters.extend(found);
+    }
+    letters.sort_by(|left, right| right.made.cmp(&left.made).then_with(|| right.id.cmp(&left.id)));
+    // A crash may have written a letter twice.
+    let mut seen = BTreeSet::new();
+    letters.retain(|letter| seen.insert(letter.id));
+    letters.truncate(limit);
+    Ok(letters.iter().map(view).collect())
+}
+
+/// Which dead letters to replay.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    pub(crate) tenant: TenantId,
+    /// All when `None`.
+    pub(crate) ids: Option<BTreeSet<Uuid>>,
+    /// Any when `None`.
+    pub(crate) reason: Option<String>,
+}
+
+/// Appends dead letters again, one batch after the other, and answers how many. Only what was there at the beginning
+/// is looked at: what is refused again is a new letter behind it. Blocks on the log.
+pub(crate) fn replay(state: &State, wanted: &Wanted) -> Result<usize, Problem> {
+    let mut seen = BTreeSet::new();
+    for partition in Partition::all(state.log.partitions()) {
+        let Watermarks { low, high } = state.log.watermarks(&Topic::DeadLetters, partition)?;
+        let mut begin = low;
+        while begin < high {
+            let end = high.min(Offset::new(begin.get() + CHUNK));
+            let mut waiting = Vec::new();
+            for letter in read(state, partition, begin, end)? {
+                if wanted.takes(state, &letter) && seen.insert(letter.id) {
+                    let (topic, partition, record) = again(state.log.as_ref(), &letter)?;
+                    waiting.push(state.log.append(&topic, partition, vec![record])?);
+                }
+            }
+            for appended in waiting {
+                drop(appended.wait()?);
+            }
+            begin = end;
+        }
+    }
+    match wanted.ids.as_ref().and_then(|ids| ids.difference(&seen).next()) {
+        None => Ok(seen.len()),
+        Some(id) => Err(Problem::field(Code::DeadLetterNotFound, "ids", format!("there is no dead letter {id}"))),
+    }
+}
+
+impl Wanted {
+    fn takes(&self, state: &State, letter: &DeadLetter) -> bool {
+        self.ids.as_ref().is_none_or(|ids| ids.contains(&letter.id))
+            && self.reason.as_ref().is_none_or(|reason| *reason == letter.reason)
+            && owner(state, letter).as_ref() == Some(&self.tenant)
+    }
+}
+
+/// The dead letters of `[begin, end)`.
+fn read(state: &State, partition: Partition, begin: Offset, end: Offset) -> Result<Vec<DeadLetter>, Problem> {
+    let (mut from, mut letters) = (begin, Vec::new());
+    while from < end {
+        let batch = state.log.read(&Topic::DeadLetters, partition, from, Limits::default())?;
+        for stored in batch.records.iter().filter(|stored| stored.offset < end) {
+            let letter = DeadLetter::from_record(&stored.record).map_err(|error| {
+                tracing::error!(%partition, offset = %stored.offset, %error, "failed to read a dead letter");
+                Problem::new(Code::Internal, "a dead letter cannot be read; the log of memos says which")
+            })?;
+            letters.push(letter);
+        }
+        if batch.next <= from {
+            break;
+        }
+        from = batch.next;
+    }
+    Ok(letters)
+}
+
+/// Whose it is: by the binding of its inlet, or by what stands in its envelope. A letter that says nothing readable
+/// about itself is nobody's, and only the operator's commands see it.
+fn owner(state: &State, letter: &DeadLetter) -> Option<TenantId> {
+    match &letter.found.topic {
+        Topic::Inlet(name) => state.bindings.tenant(name).cloned(),
+        Topic::Interactions => {
+            let stored = Stored { offset: letter.found.offset, record: letter.original.clone() };
+            let (_, recorded) = envelope::read_interaction(&stored).ok()??;
+            Some(recorded.tenant)
+        }
+        Topic::Consolidations | Topic::Working | Topic::Memories | Topic::Receipts | Topic::DeadLetters => None,
+    }
+}
+
+/// The record to append again, and where: in the same order as the letters of its subject or producer.
+fn again(log: &dyn EventLog, letter: &DeadLetter) -> Result<(Topic, Partition, Record), Problem> {
+    let topic = letter.found.topic.clone();
+    let handle = match &topic {
+        Topic::Interactions => letter.original.key.as_slice().try_into().ok().map(Handle::from_bytes),
+        Topic::Inlet(_) => None,
+        Topic::Consolidations | Topic::Working | Topic::Memories | Topic::Receipts | Topic::DeadLetters => {
+            return Err(Problem::new(Code::DeadLetterNotFound, format!("records of {topic} cannot be sent in again")));
+        }
+    };
+    // A letter of another log may come from a partition that this one does not have.
+    let partitions = log.partitions().max(1);
+    let same = Partition::new(letter.found.partition.get() % partitions);
+    let partition = handle.map_or(same, |handle| handle.partition(partitions));
+    let mut record = letter.original.clone();
+    let replays = replays(&record) + 1;
+    record.headers.retain(|(name, _)| name != REPLAYS);
+    record.headers.push((REPLAYS.to_owned(), Some(replays.to_string().into_bytes())));
+    Ok((topic, partition, record))
+}
+
+fn replays(record: &Record) -> u32 {
+    let count = record.header(REPLAYS).and_then(|value| std::str::from_utf8(value).ok());
+    count.and_then(|count| count.parse().ok()).unwrap_or(0)
+}
+
+fn view(letter: &DeadLetter) -> DeadLetterView {
+    DeadLetterView {
+        id: letter.id,
+        topic: letter.found.topic.to_string(),
+        partition: letter.found.partition.get(),
+        offset: letter.found.offset.get(),
+        reason: letter.reason.clone(),
+        message: letter.message.clone(),
+        arrived: letter.original.timestamp,
+        made: letter.made,
+        bytes: letter.original.value.as_ref().map_or(0, Vec::len),
+        replays: replays(&letter.original),
+    }
+}

@@ -1,0 +1,330 @@
+//! The command line. What `--help` says is written here and nowhere else: one sentence in the list of commands, more
+//! under the command itself, and always an example that works as it stands.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use uuid::Uuid;
+
+/// Where a server listens unless it was told otherwise.
+pub(crate) const DEFAULT_URL: &str = "http://127.0.0.1:8888";
+
+/// A memory operating system for AI.
+///
+/// Publish what happens between people and their AI; memos decides what is worth remembering, keeps it, and answers
+/// what the model should know right now.
+#[derive(Debug, Parser)]
+#[command(name = "memos", version, subcommand_required = true, arg_required_else_help = true, max_term_width = 100)]
+#[command(after_help = "Begin with `memos up --sample`, then `memos recall --user maria \"Where do I send her parcel?\"`.")]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What memos can be asked to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run memos: every service in one process.
+    Up(UpArgs),
+    /// Publish interactions from a file of JSON lines.
+    Publish(PublishArgs),
+    /// Ask what the model should know about somebody.
+    Recall(RecallArgs),
+    /// Publish the bundled sample to a running memos and ask it a few questions.
+    Sample(ServerArgs),
+    /// Show the settings in force and where each of them came from.
+    Config(ConfigArgs),
+    /// List what could not be taken, or take it again.
+    #[command(subcommand)]
+    DeadLetters(DeadLettersCommand),
+    /// Make API keys.
+    #[command(subcommand)]
+    ApiKey(ApiKeyCommand),
+    /// Move a log: write it to a file, or make a data directory from one.
+    #[command(subcommand)]
+    Log(LogCommand),
+    /// Print everything memos remembers, in an order that is the same after every rebuild.
+    Dump(DumpArgs),
+    /// Rebuild everything from the log and compare it with what is stored.
+    Verify(VerifyArgs),
+}
+
+/// Where settings come from.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct SettingsArgs {
+    /// A TOML file with the settings that differ from the defaults.
+    #[arg(long, value_name = "FILE", env = "MEMOS_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    /// One setting, such as `--set logging.filter=debug`; may be repeated. `memos config` lists them all.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// The data directory: short for `--set data.dir=DIR`.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Address and port of the HTTP API: short for `--set gateway.listen=ADDR`.
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Option<String>,
+}
+
+impl SettingsArgs {
+    /// The flags with a name of their own, as settings.
+    pub(crate) fn named_flags(&self) -> Vec<String> {
+        let data = self.data.as_ref().map(|dir| format!("data.dir={}", dir.display()));
+        let listen = self.listen.as_ref().map(|listen| format!("gateway.listen={listen}"));
+        data.into_iter().chain(listen).collect()
+    }
+}
+
+/// Which server to talk to.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ServerArgs {
+    /// The address of memos.
+    #[arg(long, value_name = "URL", env = "MEMOS_URL", default_value = DEFAULT_URL)]
+    pub(crate) url: String,
+    /// The API key, where memos wants one (see `memos api-key new`).
+    #[arg(long, value_name = "KEY", env = "MEMOS_API_KEY", hide_env_values = true)]
+    pub(crate) api_key: Option<String>,
+}
+
+/// Flags of `memos up`.
+#[derive(Args, Clone, Debug)]
+#[command(
+    long_about = "Run memos: every service in one process, with a log of its own on this disk.\n\n\
+        It serves the HTTP API until it is stopped (Ctrl-C or SIGTERM). Whatever it acknowledged is durable, so it may \
+        be killed at any time. Without API keys it serves this machine only.",
+    after_help = "Example: memos up --data ./data --sample"
+)]
+pub(crate) struct UpArgs {
+    #[command(flatten)]
+    pub(crate) settings: SettingsArgs,
+    /// Publish the bundled sample once memos is ready, ask a few questions, and go on serving.
+    #[arg(long)]
+    pub(crate) sample: bool,
+}
+
+/// Flags of `memos publish`.
+#[derive(Args, Clone, Debug)]
+#[command(
+    long_about = "Publish interactions from a file of JSON lines, one interaction per line.\n\n\
+        A line that is refused is reported as FILE:LINE: field: message, and the others go on; the exit code is 1 then. \
+        Interactions that have an id may be published again: a repeat is taken once.",
+    after_help = "Example: echo '{\"user_id\": \"alice\", \"content\": \"I moved to Lisbon in May.\"}' | memos publish --wait -"
+)]
+pub(crate) struct PublishArgs {
+    /// The file; `-` reads standard input.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Wait until everything published can be recalled.
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// Interactions in one request.
+    #[arg(long, value_name = "COUNT", default_value_t = 500, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) batch: u16,
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+}
+
+/// Flags of `memos recall`.
+#[derive(Args, Clone, Debug)]
+#[command(
+    long_about = "Ask what the model should know about somebody.\n\n\
+        Prints what was found, best first, with its score (0 to 1), the day it is about and the events it came from.",
+    after_help = "Example: memos recall --user alice \"Where does she live?\""
+)]
+#[command(group = clap::ArgGroup::new("owner").required(true).multiple(true).args(["user", "agent", "session"]))]
+pub(crate) struct RecallArgs {
+    /// The question, in plain words.
+    #[arg(value_name = "QUESTION")]
+    pub(crate) question: String,
+    /// Whose memory to ask.
+    #[arg(long, value_name = "ID")]
+    pub(crate) user: Option<String>,
+    /// The agent whose memory to ask, where no user is named.
+    #[arg(long, value_name = "ID")]
+    pub(crate) agent: Option<String>,
+    /// The session whose memory to ask, where neither is named.
+    #[arg(long, value_name = "ID")]
+    pub(crate) session: Option<String>,
+    /// How many results at most.
+    #[arg(long, value_name = "COUNT", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=200))]
+    pub(crate) limit: u16,
+    /// Print the whole answer as JSON.
+    #[arg(long, conflicts_with = "context")]
+    pub(crate) json: bool,
+    /// Print the ready block of text for a prompt instead.
+    #[arg(long)]
+    pub(crate) context: bool,
+    /// How long the block may be, in words and punctuation marks.
+    #[arg(long, value_name = "TOKENS", default_value_t = 1000)]
+    pub(crate) budget: usize,
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+}
+
+/// Flags of `memos config`.
+#[derive(Args, Clone, Debug)]
+#[command(
+    long_about = "Show the settings in force and where each of them came from.\n\n\
+        The output is itself a settings file. With --defaults, prints the documented defaults instead.",
+    after_help = "Example: memos config --defaults > memos.toml"
+)]
+pub(crate) struct ConfigArgs {
+    #[command(flatten)]
+    pub(crate) settings: SettingsArgs,
+    /// Print the documented defaults.
+    #[arg(long)]
+    pub(crate) defaults: bool,
+}
+
+/// `memos dead-letters …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum DeadLettersCommand {
+    /// List what could not be taken, newest first.
+    List {
+        /// How many at most.
+        #[arg(long, value_name = "COUNT", default_value_t = 50)]
+        limit: usize,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// Take dead letters again, after the cause was removed.
+    #[command(group = clap::ArgGroup::new("which").required(true).args(["id", "reason", "all"]))]
+    Replay {
+        /// The id that the list shows; may be repeated.
+        #[arg(long, value_name = "ID")]
+        id: Vec<Uuid>,
+        /// All those with this reason.
+        #[arg(long, value_name = "REASON")]
+        reason: Option<String>,
+        /// All of them.
+        #[arg(long)]
+        all: bool,
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+}
+
+/// `memos api-key …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum ApiKeyCommand {
+    /// Make a key for a tenant. It is shown once; memos keeps only a hash of it.
+    #[command(after_help = "Example: memos api-key new --tenant acme")]
+    New {
+        /// The tenant that everything done with the key belongs to.
+        #[arg(long, value_name = "NAME")]
+        tenant: String,
+        /// The public part of the key, which shows in the settings; random when left out.
+        #[arg(long, value_name = "ID")]
+        id: Option<String>,
+    },
+}
+
+/// `memos log …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum LogCommand {
+    /// Write all topics of a log to a file.
+    #[command(
+        long_about = "Write all topics of a log to a file of JSON lines, with a checksum at its end.\n\n\
+            Stop memos first, so that the copy is complete. The file holds everything memos knows, and the hash secret: \
+            keep it as safe as the data directory.",
+        after_help = "Example: memos log export --data ./data memos-log.jsonl"
+    )]
+    Export {
+        /// The file; `-` writes to standard output.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        #[command(flatten)]
+        settings: SettingsArgs,
+    },
+    /// Make a new data directory from such a file.
+    #[command(
+        long_about = "Make a new data directory from the file of an export.\n\n\
+            The directory must not exist yet, or be empty. It appears only when the whole file was read and its \
+            checksum is right. Offsets may differ from those in the old log; what memos remembers does not.",
+        after_help = "Example: memos log import --data ./copy --partitions 8 memos-log.jsonl"
+    )]
+    Import {
+        /// The file; `-` reads standard input.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// Partitions of the new log; by default as many as the old one had.
+        #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=4096))]
+        partitions: Option<u32>,
+        #[command(flatten)]
+        settings: SettingsArgs,
+    },
+}
+
+/// Flags of `memos dump`.
+#[derive(Args, Clone, Debug)]
+#[command(
+    long_about = "Print everything memos remembers as JSON lines, in an order that is the same after every rebuild.\n\n\
+        Stop memos first, or dump a copy of its directory.",
+    after_help = "Example: memos dump --data ./data --hash"
+)]
+pub(crate) struct DumpArgs {
+    /// Print only the hash of the dump.
+    #[arg(long)]
+    pub(crate) hash: bool,
+    #[command(flatten)]
+    pub(crate) settings: SettingsArgs,
+}
+
+/// Flags of `memos verify`.
+#[derive(Args, Clone, Debug)]
+#[command(
+    long_about = "Rebuild everything from the log, compare it with what is stored, and check that every memory names \
+        where it came from.\n\nNothing is changed. The exit code is 1 when something differs.",
+    after_help = "Example: memos verify --data ./data"
+)]
+pub(crate) struct VerifyArgs {
+    #[command(flatten)]
+    pub(crate) settings: SettingsArgs,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_and_every_flag_says_what_it_is() {
+        fn check(command: &clap::Command) {
+            let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+            assert!(about.len() > 15, "{} says nothing about itself", command.get_name());
+            for argument in command.get_arguments() {
+                assert!(argument.get_help().is_some(), "{} {} has no help", command.get_name(), argument.get_id());
+            }
+            command.get_subcommands().for_each(check);
+        }
+        check(&Cli::command());
+    }
+
+    #[test]
+    fn named_flags_are_settings() {
+        let cli = Cli::try_parse_from(["memos", "up", "--data", "/d", "--listen", "127.0.0.1:1", "--set", "a.b=1"]);
+        let Command::Up(up) = cli.expect("a good line").command else { panic!("another command") };
+        assert_eq!(up.settings.named_flags(), ["data.dir=/d", "gateway.listen=127.0.0.1:1"]);
+        assert_eq!(up.settings.set, ["a.b=1"]);
+        assert!(!up.sample);
+    }
+
+    #[test]
+    fn a_replay_must_say_of_what() {
+        assert!(Cli::try_parse_from(["memos", "dead-letters", "replay"]).is_err());
+        assert!(Cli::try_parse_from(["memos", "dead-letters", "replay", "--all"]).is_ok());
+        assert!(Cli::try_parse_from(["memos", "dead-letters", "replay", "--id", "x"]).is_err());
+        let id = "01980000-0000-7000-8000-000000000000";
+        assert!(Cli::try_parse_from(["memos", "dead-letters", "replay", "--id", id, "--id", id]).is_ok());
+        assert!(Cli::try_parse_from(["memos", "recall", "question"]).is_err(), "nobody is named");
+    }
+}

@@ -1,0 +1,63 @@
+//! `memos config`: what is in force, and who said so.
+
+use std::io::Write;
+
+use service_runtime::Setting;
+
+use crate::cli::ConfigArgs;
+use crate::settings;
+
+/// Prints the settings in force, or the documented defaults.
+pub(crate) fn run(args: &ConfigArgs, out: &mut impl Write) -> anyhow::Result<()> {
+    if args.defaults {
+        out.write_all(settings::DEFAULTS.as_bytes())?;
+        return Ok(());
+    }
+    let loaded = settings::load(&args.settings)?;
+    // The sources stand in one column, but a long value does not push the others off the screen.
+    let line = |setting: &Setting| format!("{} = {}", setting.key, setting.value);
+    let width = loaded.origins.iter().map(|setting| line(setting).len()).filter(|length| *length <= 48).max();
+    let width = width.unwrap_or_default();
+    let mut section = "";
+    for setting in &loaded.origins {
+        let this = setting.key.split_once('.').map_or("", |(section, _)| section);
+        if this != section && !section.is_empty() {
+            writeln!(out)?;
+        }
+        section = this;
+        writeln!(out, "{:width$}  # {}", line(setting), setting.source)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::SettingsArgs;
+
+    fn printed(args: &ConfigArgs) -> String {
+        let mut out = Vec::new();
+        run(args, &mut out).expect("it prints");
+        String::from_utf8(out).expect("text")
+    }
+
+    #[test]
+    fn every_setting_is_shown_with_its_origin_and_the_output_is_a_settings_file() {
+        let settings = SettingsArgs { set: vec!["recall.queries=7".to_owned()], ..SettingsArgs::default() };
+        let text = printed(&ConfigArgs { settings, defaults: false });
+        let line = text.lines().find(|line| line.starts_with("recall.queries = 7 ")).expect("it is shown");
+        assert!(line.ends_with("# flag"), "{line}");
+        assert!(text.lines().any(|line| line.starts_with("gateway.workers = 2 ") && line.ends_with("# default")));
+
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("memos.toml");
+        std::fs::write(&file, &text).expect("the file is written");
+        let args = SettingsArgs { config: Some(file), ..SettingsArgs::default() };
+        assert_eq!(settings::load(&args).expect("it loads").settings.recall.queries, 7);
+    }
+
+    #[test]
+    fn the_defaults_are_printed_as_they_are_documented() {
+        assert_eq!(printed(&ConfigArgs { settings: SettingsArgs::default(), defaults: true }), settings::DEFAULTS);
+    }
+}

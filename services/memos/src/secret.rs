@@ -1,0 +1,122 @@
+//! Secrets of an installation: the hash secret behind every handle, and the random bytes of API keys.
+//!
+//! The hash secret is made at the first start and never changes: with another one every subject would be a stranger.
+//! It lies beside the log in a file that only its owner may read, and `memos log export` takes it along.
+
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use memory_core::HashSecret;
+
+/// The name of the file in the data directory.
+const FILE: &str = "hash.secret";
+
+/// Where the hash secret of a data directory lies.
+pub(crate) fn path(data: &Path) -> PathBuf {
+    data.join(FILE)
+}
+
+/// Reads the hash secret of a data directory.
+///
+/// # Errors
+/// When there is none, or the file holds something else.
+pub(crate) fn load(data: &Path) -> anyhow::Result<HashSecret> {
+    let path = path(data);
+    let text = std::fs::read_to_string(&path).with_context(|| format!("read the hash secret {}", path.display()))?;
+    parse(text.trim()).with_context(|| format!("{} does not hold 64 hexadecimal digits", path.display()))
+}
+
+/// Reads the hash secret of a data directory, or makes one where there is none. The directory must exist.
+///
+/// # Errors
+/// As [`load`], and when the file cannot be written.
+pub(crate) fn load_or_create(data: &Path) -> anyhow::Result<HashSecret> {
+    match path(data).try_exists() {
+        Ok(true) => load(data),
+        Ok(false) => {
+            let secret = HashSecret::new(random()?);
+            store(data, &secret)?;
+            Ok(secret)
+        }
+        Err(error) => Err(error).with_context(|| format!("look for {}", path(data).display())),
+    }
+}
+
+/// Writes the hash secret into a data directory that has none, durably and readable by its owner only.
+///
+/// # Errors
+/// When there is one already, or the disk refuses.
+pub(crate) fn store(data: &Path, secret: &HashSecret) -> anyhow::Result<()> {
+    let (path, new) = (path(data), data.join(format!("{FILE}.new")));
+    anyhow::ensure!(!path.exists(), "{} is there already", path.display());
+    // A secret that is half written must never be taken for one: it gets its name when it is complete.
+    if let Err(error) = std::fs::remove_file(&new) {
+        anyhow::ensure!(error.kind() == ErrorKind::NotFound, "cannot remove {}: {error}", new.display());
+    }
+    let write = || -> std::io::Result<()> {
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+        writeln!(file, "{}", hex(secret.as_bytes()))?;
+        file.sync_all()?;
+        std::fs::rename(&new, &path)?;
+        File::open(data)?.sync_all()
+    };
+    write().with_context(|| format!("write the hash secret {}", path.display()))
+}
+
+/// Bytes from the random source of the operating system.
+///
+/// # Errors
+/// When there is no such source.
+pub(crate) fn random<const N: usize>() -> anyhow::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    let mut source = File::open("/dev/urandom").context("open the random source /dev/urandom")?;
+    source.read_exact(&mut bytes).context("read the random source /dev/urandom")?;
+    Ok(bytes)
+}
+
+/// Two hexadecimal digits for every byte.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Reads a hash secret from its 64 hexadecimal digits.
+pub(crate) fn parse(text: &str) -> Option<HashSecret> {
+    let digits = text.len() == 2 * HashSecret::BYTES && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let mut bytes = [0; HashSecret::BYTES];
+    for (index, byte) in bytes.iter_mut().enumerate().filter(|_| digits) {
+        *byte = u8::from_str_radix(&text[2 * index..2 * index + 2], 16).ok()?;
+    }
+    digits.then(|| HashSecret::new(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_secret_is_made_once_and_found_again() {
+        let dir = tempfile::tempdir().expect("a directory");
+        assert!(load(dir.path()).is_err());
+        let made = load_or_create(dir.path()).expect("a secret");
+        let found = load_or_create(dir.path()).expect("the secret");
+        assert_eq!(made.as_bytes(), found.as_bytes());
+        assert_ne!(made.as_bytes(), &[0; 32]);
+        let mode = std::fs::metadata(path(dir.path())).expect("the file").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert!(store(dir.path(), &made).is_err(), "a secret is never replaced");
+    }
+
+    #[test]
+    fn a_damaged_secret_is_refused_and_not_replaced() {
+        let dir = tempfile::tempdir().expect("a directory");
+        std::fs::write(path(dir.path()), "0011\n").expect("a file");
+        let text = format!("{:#}", load_or_create(dir.path()).expect_err("too short"));
+        assert!(text.contains("hash.secret") && text.contains("64"), "{text}");
+        assert!(parse(&"é".repeat(32)).is_none(), "64 bytes that are not digits");
+    }
+}

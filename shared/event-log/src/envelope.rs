@@ -1,0 +1,286 @@
+//! The codec of our own topics. Every value is JSON with a version first; an unknown version is no dead letter here
+//! but a reason to stop, because only a newer memos can have written it (law L11).
+
+use std::io::{self, Write};
+
+use memory_core::step::Step;
+use memory_core::working_memory::Boundary;
+use memory_core::{Consolidation, Event, EventId, Handle, Interval, Recorded, Seq, StepNumber, TenantId};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{LogId, Offset, Partition, Record, Stored, Timestamp, Topic};
+
+/// The version that is written. Older ones stay readable.
+const VERSION: u32 = 1;
+
+/// A record of one of our own topics that cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("{topic} offset {offset} was written in format {found}; this memos reads up to {VERSION}: upgrade it")]
+    Version { topic: Topic, offset: Offset, found: u32 },
+    #[error("{topic} offset {offset} cannot be decoded")]
+    Malformed {
+        topic: Topic,
+        offset: Offset,
+        #[source]
+        source: serde_json::Error,
+    },
+    #[error("{topic} offset {offset} has a key of {length} bytes, which no record of it has")]
+    Key { topic: Topic, offset: Offset, length: usize },
+}
+
+#[derive(Deserialize)]
+struct VersionOnly {
+    v: u32,
+}
+
+fn encode<T: Serialize>(body: &T) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(512);
+    Write::write_all(&mut bytes, format!("{{\"v\":{VERSION},\"body\":").as_bytes())
+        .and_then(|()| serde_json::to_writer(&mut bytes, body).map_err(io::Error::from))
+        .and_then(|()| bytes.write_all(b"}"))
+        .expect("our own types are plain data, and a vector takes whatever is written to it");
+    bytes
+}
+
+fn decode<T: DeserializeOwned>(topic: Topic, offset: Offset, bytes: &[u8]) -> Result<T, Error> {
+    #[derive(Deserialize)]
+    struct Body<T> {
+        v: u32,
+        body: T,
+    }
+    let body: Result<Body<T>, serde_json::Error> = serde_json::from_slice(bytes);
+    match body {
+        Ok(body) if body.v <= VERSION => Ok(body.body),
+        Ok(body) => Err(Error::Version { topic, offset, found: body.v }),
+        // What a newer version wrote need not look like ours; its number is all that is asked of it.
+        Err(source) => match serde_json::from_slice::<VersionOnly>(bytes) {
+            Ok(VersionOnly { v }) if v > VERSION => Err(Error::Version { topic, offset, found: v }),
+            Ok(_) | Err(_) => Err(Error::Malformed { topic, offset, source }),
+        },
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct InteractionBody {
+    tenant: TenantId,
+    arrived: Timestamp,
+    event: Event,
+}
+
+/// A record for `interactions`.
+#[must_use]
+pub fn interaction(subject: Handle, tenant: TenantId, arrived: Timestamp, event: Event) -> Record {
+    let headers = vec![
+        ("ce_id".to_owned(), Some(event.id.as_str().as_bytes().to_vec())),
+        ("ce_type".to_owned(), Some(b"memos.interaction.v1".to_vec())),
+    ];
+    let value = encode(&InteractionBody { tenant, arrived, event });
+    Record { key: subject.as_bytes().to_vec(), value: Some(value), headers, timestamp: arrived }
+}
+
+/// Reads a record of `interactions`; `None` for a tombstone.
+///
+/// # Errors
+/// [`Error`] when it is not one.
+pub fn read_interaction(stored: &Stored) -> Result<Option<(Handle, Recorded)>, Error> {
+    let Some(value) = &stored.record.value else { return Ok(None) };
+    let subject = handle_of(Topic::Interactions, stored)?;
+    let body: InteractionBody = decode(Topic::Interactions, stored.offset, value)?;
+    let recorded = Recorded { tenant: body.tenant, arrived: body.arrived, offset: stored.offset, event: body.event };
+    Ok(Some((subject, recorded)))
+}
+
+/// A record for `consolidations`.
+#[must_use]
+pub fn consolidation(window: &Consolidation, now: Timestamp) -> Record {
+    let range = format!("{}-{}", window.from, window.to);
+    let headers =
+        vec![("ce_id".to_owned(), Some(window.id.to_string().into_bytes())), (RANGE_HEADER.to_owned(), Some(range.into_bytes()))];
+    Record { key: window.subject.as_bytes().to_vec(), value: Some(encode(window)), headers, timestamp: now }
+}
+
+/// The header of a consolidation that tells `from-to` without decoding it.
+const RANGE_HEADER: &str = "memos_range";
+
+/// The sequence numbers of a consolidation, without decoding it; `None` when it does not tell.
+#[must_use]
+pub fn range_of(record: &Record) -> Option<Interval<Seq>> {
+    let text = std::str::from_utf8(record.header(RANGE_HEADER)?).ok()?;
+    let (from, to) = text.split_once('-')?;
+    Interval::try_new(Seq::new(from.parse().ok()?), Seq::new(to.parse().ok()?))
+}
+
+/// Reads a record of `consolidations`; `None` for a tombstone.
+///
+/// # Errors
+/// [`Error`] when it is not one.
+pub fn read_consolidation(stored: &Stored) -> Result<Option<Consolidation>, Error> {
+    let Some(value) = &stored.record.value else { return Ok(None) };
+    decode(Topic::Consolidations, stored.offset, value).map(Some)
+}
+
+/// A record of `working`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Working {
+    /// The state of a subject at a window's end. Its offsets belong to `log`.
+    Boundary { log: LogId, boundary: Box<Boundary> },
+    /// From where a partition must be read again after a restart.
+    Open { log: LogId, partition: Partition, marker: OpenFrom },
+}
+
+/// Where the open windows of a partition begin.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenFrom {
+    /// Every event of `interactions` below this offset is in a closed window.
+    pub interactions: Offset,
+    /// Every window of `consolidations` below this offset has its boundary in `working`, before this marker.
+    pub consolidations: Offset,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum WorkingBody {
+    Boundary { log: LogId, boundary: Box<Boundary> },
+    Open { log: LogId, partition: Partition, marker: OpenFrom },
+}
+
+const OPEN_KEY: &[u8] = b"open-from/";
+
+/// A record for `working`.
+#[must_use]
+pub fn working(row: Working, now: Timestamp) -> Record {
+    let (key, body) = match row {
+        Working::Boundary { log, boundary } => {
+            (boundary.subject.as_bytes().to_vec(), WorkingBody::Boundary { log, boundary })
+        }
+        Working::Open { log, partition, marker } => {
+            let key = [OPEN_KEY, partition.to_string().as_bytes()].concat();
+            (key, WorkingBody::Open { log, partition, marker })
+        }
+    };
+    Record { key, value: Some(encode(&body)), headers: Vec::new(), timestamp: now }
+}
+
+/// Reads a record of `working`; `None` for a tombstone.
+///
+/// # Errors
+/// [`Error`] when it is not one.
+pub fn read_working(stored: &Stored) -> Result<Option<Working>, Error> {
+    let Some(value) = &stored.record.value else { return Ok(None) };
+    let body: WorkingBody = decode(Topic::Working, stored.offset, value)?;
+    Ok(Some(match body {
+        WorkingBody::Boundary { log, boundary } => Working::Boundary { log, boundary },
+        WorkingBody::Open { log, partition, marker } => Working::Open { log, partition, marker },
+    }))
+}
+
+/// The key of a step: subject, number, and the incarnation of the writer, so that compaction never lets one writer's
+/// record replace another's.
+#[must_use]
+pub fn step_key(subject: Handle, number: StepNumber, writer: Uuid) -> Vec<u8> {
+    [subject.as_bytes().as_slice(), &number.get().to_be_bytes(), writer.as_bytes()].concat()
+}
+
+/// A record for `memories`.
+#[must_use]
+pub fn step(step: &Step, writer: Uuid, now: Timestamp) -> Record {
+    let key = step_key(step.subject, step.number, writer);
+    Record { key, value: Some(encode(step)), headers: Vec::new(), timestamp: now }
+}
+
+/// A tombstone for a step that a snapshot replaced, or that lost.
+#[must_use]
+pub fn step_tombstone(key: Vec<u8>, now: Timestamp) -> Record {
+    Record { key, value: None, headers: Vec::new(), timestamp: now }
+}
+
+/// Reads a record of `memories`; `None` for a tombstone.
+///
+/// # Errors
+/// [`Error`] when it is not one.
+pub fn read_step(stored: &Stored) -> Result<Option<Step>, Error> {
+    let length = stored.record.key.len();
+    if length != Handle::BYTES + 8 + 16 {
+        return Err(Error::Key { topic: Topic::Memories, offset: stored.offset, length });
+    }
+    let Some(value) = &stored.record.value else { return Ok(None) };
+    decode(Topic::Memories, stored.offset, value).map(Some)
+}
+
+/// The subject that a record of one of our own topics belongs to; `None` when its key names none.
+#[must_use]
+pub fn subject_of(record: &Record) -> Option<Handle> {
+    if record.key.starts_with(OPEN_KEY) {
+        return None;
+    }
+    record.key.get(..Handle::BYTES).and_then(|bytes| bytes.try_into().ok()).map(Handle::from_bytes)
+}
+
+fn handle_of(topic: Topic, stored: &Stored) -> Result<Handle, Error> {
+    let length = stored.record.key.len();
+    let bytes: Result<[u8; 16], _> = stored.record.key.as_slice().try_into();
+    bytes.map(Handle::from_bytes).map_err(|_| Error::Key { topic, offset: stored.offset, length })
+}
+
+/// The tick that says nothing came after `last`, as a record for `interactions`.
+#[must_use]
+pub fn tick(subject: Handle, tenant: TenantId, last: &Event, now: Timestamp) -> Record {
+    let event = Event {
+        id: EventId::of_tick(subject, &last.id),
+        kind: memory_core::EventType::IdleTick,
+        user_id: last.user_id.clone(),
+        agent_id: last.agent_id.clone(),
+        app_id: None,
+        session_id: last.session_id.clone(),
+        role: memory_core::Role::System,
+        speaker: None,
+        content: memory_core::Content::empty(),
+        time: last.time,
+        origin: memory_core::Origin::Assistant,
+        remember: true,
+        recalled: false,
+        tags: Vec::new(),
+        metadata: serde_json::Map::new(),
+        control: Some(memory_core::Control::IdleTick { last: last.id.clone() }),
+    };
+    interaction(subject, tenant, now, event)
+}
+
+#[cfg(test)]
+mod tests {
+    use memory_core::{HashSecret, Subject};
+
+    use super::*;
+
+    fn recorded() -> (Handle, Record) {
+        let tenant = TenantId::try_new("t").expect("a tenant");
+        let handle =
+            Subject::owner(&tenant, Some("u"), None, None).expect("an owner").handle(&HashSecret::new([1; 32]));
+        let value = serde_json::json!({"id": "e", "user_id": "u", "content": "x"});
+        let object = value.as_object().expect("an object");
+        let event =
+            Event::parse(object, memory_core::event::UnknownFields::Refuse, None, Timestamp::EPOCH).expect("good");
+        (handle, interaction(handle, tenant, Timestamp::EPOCH, event))
+    }
+
+    #[test]
+    fn an_interaction_reads_back() {
+        let (handle, record) = recorded();
+        let stored = Stored { offset: Offset::new(3), record };
+        let (subject, read) = read_interaction(&stored).expect("good").expect("no tombstone");
+        assert_eq!((subject, read.offset, read.event.id.as_str()), (handle, Offset::new(3), "e"));
+        assert_eq!(subject_of(&stored.record), Some(handle));
+    }
+
+    // law: L11
+    #[test]
+    fn a_newer_version_is_named_and_stops_the_reader() {
+        let (_, mut record) = recorded();
+        record.value = Some(br#"{"v":2,"sealed":"what we cannot know"}"#.to_vec());
+        let error = read_interaction(&Stored { offset: Offset::new(9), record }).expect_err("must not be read");
+        assert!(matches!(error, Error::Version { found: 2, .. }), "{error}");
+    }
+}

@@ -1,0 +1,185 @@
+//! All memories of one subject, ready to be consolidated into and ranked.
+//!
+//! A bank is the part of a subject's rows that decisions look at: the memories and the subject row. Sources, history
+//! and fates stay in the store until somebody asks for them.
+
+use std::collections::BTreeMap;
+
+use crate::consolidation::Owner;
+use crate::ids::{Generation, MemoryId, Seq, StepNumber};
+use crate::index::{Index, Slot};
+use crate::memory::Memory;
+use crate::similar::Signature;
+use crate::step::{Body, Change, Row, RowKey, Step, SubjectRow};
+use crate::text::Term;
+
+/// The memories of one subject and what is known of the subject itself.
+#[derive(Clone, Debug, Default)]
+pub struct Bank {
+    subject: Option<SubjectRow>,
+    /// The number that the next step must have.
+    next_step: StepNumber,
+    memories: BTreeMap<MemoryId, (Slot, Memory)>,
+    by_slot: Vec<Option<MemoryId>>,
+    index: Index,
+    weight: usize,
+}
+
+impl Bank {
+    /// A bank from its stored rows; rows of other kinds are skipped.
+    #[must_use]
+    pub fn load(next_step: StepNumber, rows: impl IntoIterator<Item = Row>) -> Self {
+        let mut bank = Self { next_step, ..Self::default() };
+        for row in rows {
+            bank.put(row);
+        }
+        bank
+    }
+
+    /// Takes over what a step changed. Steps that it has are skipped.
+    pub fn apply(&mut self, step: &Step) {
+        if step.number < self.next_step {
+            return;
+        }
+        match &step.body {
+            Body::Changes { changes, .. } => {
+                for change in changes {
+                    match change {
+                        Change::Put(row) => self.put(row.clone()),
+                        Change::Delete(key) => self.delete(key),
+                    }
+                }
+            }
+            // A snapshot restates what the bank already holds.
+            Body::Snapshot { .. } => {}
+        }
+        self.next_step = step.number.next();
+    }
+
+    fn put(&mut self, row: Row) {
+        match row {
+            Row::Subject(subject) => self.subject = Some(subject),
+            Row::Memory(memory) => self.put_memory(memory),
+            Row::Revision(_) | Row::Source(_) | Row::Window(_) | Row::Rules(_) | Row::Fate(_) => {}
+        }
+    }
+
+    fn put_memory(&mut self, memory: Memory) {
+        let slot = match self.memories.remove(&memory.id) {
+            Some((slot, old)) if old.text == memory.text => {
+                self.weight -= old.weight();
+                slot
+            }
+            Some((slot, old)) => {
+                self.weight -= old.weight();
+                self.index.remove(slot, &old.text);
+                self.index.insert(&memory.text)
+            }
+            None => self.index.insert(&memory.text),
+        };
+        if self.by_slot.len() <= slot.place() {
+            self.by_slot.resize(slot.place() + 1, None);
+        }
+        self.by_slot[slot.place()] = Some(memory.id);
+        self.weight += memory.weight();
+        self.memories.insert(memory.id, (slot, memory));
+    }
+
+    fn delete(&mut self, key: &RowKey) {
+        if let RowKey::Memory(id) = key
+            && let Some((slot, memory)) = self.memories.remove(id)
+        {
+            self.index.remove(slot, &memory.text);
+            self.by_slot[slot.place()] = None;
+            self.weight -= memory.weight();
+        }
+    }
+
+    #[must_use]
+    pub fn get(&self, id: MemoryId) -> Option<&Memory> {
+        self.memories.get(&id).map(|(_, memory)| memory)
+    }
+
+    /// All memories, by id.
+    pub fn memories(&self) -> impl Iterator<Item = &Memory> {
+        self.memories.values().map(|(_, memory)| memory)
+    }
+
+    /// The memory at a slot of the index.
+    #[must_use]
+    pub fn at(&self, slot: Slot) -> Option<&Memory> {
+        self.by_slot.get(slot.place()).copied().flatten().and_then(|id| self.get(id))
+    }
+
+    #[must_use]
+    pub const fn index(&self) -> &Index {
+        &self.index
+    }
+
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.memories.len()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.memories.is_empty()
+    }
+
+    /// The sequence number up to which the subject is consolidated.
+    #[must_use]
+    pub fn next(&self) -> Seq {
+        self.subject.as_ref().map_or(Seq::FIRST, |subject| subject.next)
+    }
+
+    #[must_use]
+    pub fn generation(&self) -> Generation {
+        self.subject.as_ref().map_or(Generation::FIRST, |subject| subject.generation)
+    }
+
+    #[must_use]
+    pub fn owner(&self) -> Option<&Owner> {
+        self.subject.as_ref().map(|subject| &subject.owner)
+    }
+
+    #[must_use]
+    pub const fn next_step(&self) -> StepNumber {
+        self.next_step
+    }
+
+    /// Roughly how many bytes it takes in RAM.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        512 + self.weight + self.index.weight() + 96 * self.memories.len()
+    }
+
+    /// The memory that is most like `signature` among those that `eligible` lets through, if it is at least
+    /// `merge_at` (0..=1000) alike. Of equals the one with the smallest id.
+    #[must_use]
+    pub fn most_alike(&self, signature: &Signature, merge_at: u16, eligible: impl Fn(&Memory) -> bool) -> Option<MemoryId> {
+        let mut best: Option<(u16, MemoryId)> = None;
+        for slot in self.sharing_a_rare_term(signature, merge_at) {
+            let Some(memory) = self.at(slot).filter(|memory| eligible(memory)) else { continue };
+            let likeness = signature.likeness(&Signature::of(&memory.text));
+            let better = best.is_none_or(|(most, id)| likeness > most || likeness == most && memory.id < id);
+            if likeness >= merge_at && better {
+                best = Some((likeness, memory.id));
+            }
+        }
+        best.map(|(_, id)| id)
+    }
+
+    /// The slots of every text that could reach `merge_at`. To share m of n terms with the signature, a text must
+    /// have at least one of its n − m + 1 rarest terms (prefix filtering; Chaudhuri, Ganti, Kaushik 2006).
+    fn sharing_a_rare_term(&self, signature: &Signature, merge_at: u16) -> Vec<Slot> {
+        let mut terms: Vec<Term> = signature.terms.clone();
+        terms.sort_by_key(|term| self.index.postings(*term).len());
+        let needed = (terms.len() * usize::from(merge_at)).div_ceil(1_000).max(1);
+        let prefix = terms.len().saturating_sub(needed) + 1;
+        let mut slots: Vec<Slot> =
+            terms.iter().take(prefix).flat_map(|term| self.index.postings(*term)).map(|posting| posting.slot).collect();
+        slots.sort_unstable();
+        slots.dedup();
+        slots
+    }
+}

@@ -1,0 +1,243 @@
+//! What a closed window does to a bank: which turns become memories, which repeat one, which change one.
+//!
+//! `consolidate(&Bank, &Consolidation) -> Step` is the whole decision. It is taken once, by the consolidator, and
+//! written down as the rows it changes; everybody else applies the rows.
+
+use crate::bank::Bank;
+use crate::consolidation::Consolidation;
+use crate::control::Control;
+use crate::event::{Event, EventType};
+use crate::ids::MemoryId;
+use crate::memory::{Kind, Memory, Revision, SOURCES_MAX, Source, Status};
+use crate::similar::Signature;
+use crate::step::{Body, Change, Consumed, Fate, FateRow, Row, RowKey, RulesRow, Step, SubjectRow, WindowRow};
+use crate::turn::{NotKept, Turn};
+
+mod overlay;
+#[cfg(test)]
+mod tests;
+
+use overlay::Overlay;
+
+/// Full confidence: nothing was inferred, it is what was said.
+const CONFIDENCE_OF_WORDS: u16 = 1_000;
+/// The salience of what somebody asked to be remembered.
+const SALIENCE_OF_WISH: u16 = 1_000;
+
+/// Decides what a window does to a bank.
+///
+/// The window must begin at [`Bank::next`]; the caller has seen to that.
+#[must_use]
+pub fn consolidate(bank: &Bank, window: &Consolidation, consumed: Option<Consumed>) -> Step {
+    let mut draft = Draft { bank: Overlay::new(bank), window, changes: Vec::new(), kept: false };
+    for turn in &window.turns {
+        draft.fold(turn);
+    }
+    Step { subject: window.subject, number: bank.next_step(), body: draft.finish(), consumed }
+}
+
+/// The decision as it grows: turns of one window see what earlier turns of it did.
+struct Draft<'a> {
+    bank: Overlay<'a>,
+    window: &'a Consolidation,
+    changes: Vec<Change>,
+    /// Whether a source of the window was kept.
+    kept: bool,
+}
+
+impl Draft<'_> {
+    fn fold(&mut self, turn: &Turn) {
+        let fate = match &turn.event.control {
+            Some(control) => self.obey(turn, control),
+            None => self.learn(turn),
+        };
+        self.changes.push(Change::Put(Row::Fate(FateRow { event_id: turn.event.id.clone(), fate })));
+    }
+
+    fn obey(&mut self, turn: &Turn, control: &Control) -> Fate {
+        match control {
+            Control::Remember { kind, text, valid_from, expires_at, pinned } => {
+                let mut memory = self.memory_of(turn, *kind, text.clone(), SALIENCE_OF_WISH);
+                memory.valid_from = valid_from.unwrap_or(memory.valid_from);
+                memory.expires_at = *expires_at;
+                memory.pinned = *pinned;
+                self.keep(turn, memory)
+            }
+            Control::Correct { memory_id, text } => self.correct(turn, *memory_id, text),
+            Control::Delete { memory_id } => self.delete(*memory_id),
+            Control::Feedback { memory_ids, useful } => self.hear(turn, memory_ids, *useful),
+            Control::Consent { .. } | Control::SessionEnd | Control::IdleTick { .. } => Fate::Applied,
+        }
+    }
+
+    fn learn(&mut self, turn: &Turn) -> Fate {
+        let keep_at = self.window.rules.keep_at;
+        if let Some(reason) = turn.unkept {
+            return Fate::NotKept(reason);
+        }
+        if turn.salience.total < keep_at && turn.event.kind == EventType::Turn {
+            return Fate::NotKept(NotKept::LowSalience);
+        }
+        let memory = self.memory_of(turn, Kind::Episode, turn.event.content.text().into_owned(), turn.salience.total);
+        self.keep(turn, memory)
+    }
+
+    /// Keeps a memory, or lets it reinforce one that says the same.
+    fn keep(&mut self, turn: &Turn, memory: Memory) -> Fate {
+        let signature = Signature::of(&memory.text);
+        if let Some(known) = self.bank.most_alike(&signature, self.window.rules.merge_at, |other| may_merge(&memory, other)) {
+            return self.reinforce(turn, known, &memory);
+        }
+        if self.bank.len() >= self.window.rules.bank_max {
+            return Fate::NotKept(NotKept::BankFull);
+        }
+        let id = memory.id;
+        self.put_source(turn);
+        self.put_memory(memory);
+        Fate::Kept(id)
+    }
+
+    fn reinforce(&mut self, turn: &Turn, id: MemoryId, repeat: &Memory) -> Fate {
+        let Some(mut memory) = self.bank.get(id).cloned() else { return Fate::NoSuchMemory };
+        memory.reinforced = memory.reinforced.saturating_add(1);
+        memory.updated_at = memory.updated_at.max(turn.arrived);
+        memory.salience = memory.salience.max(repeat.salience);
+        memory.pinned |= repeat.pinned;
+        if memory.sources.len() < SOURCES_MAX {
+            memory.sources.push(source_of(turn));
+            self.put_source(turn);
+        }
+        self.put_memory(memory);
+        Fate::Merged(id)
+    }
+
+    fn correct(&mut self, turn: &Turn, id: MemoryId, text: &str) -> Fate {
+        let Some(mut memory) = self.bank.get(id).cloned() else { return Fate::NoSuchMemory };
+        let revision = Revision {
+            memory_id: id,
+            version: memory.version,
+            text: std::mem::replace(&mut memory.text, text.to_owned()),
+            until: turn.arrived,
+            changed_by: turn.event.id.clone(),
+        };
+        memory.version += 1;
+        memory.updated_at = memory.updated_at.max(turn.arrived);
+        // The source of the current words is never one that falls off the list.
+        if memory.sources.len() >= SOURCES_MAX {
+            let dropped = memory.sources.remove(1);
+            self.changes.push(Change::Delete(RowKey::Source(dropped.seq)));
+        }
+        memory.sources.push(source_of(turn));
+        self.put_source(turn);
+        self.changes.push(Change::Put(Row::Revision(revision)));
+        self.put_memory(memory);
+        Fate::Merged(id)
+    }
+
+    /// Removes a memory, its history and the turns it came from: nothing is left that could bring it back.
+    fn delete(&mut self, id: MemoryId) -> Fate {
+        let Some(memory) = self.bank.get(id).cloned() else { return Fate::NoSuchMemory };
+        for source in &memory.sources {
+            self.changes.push(Change::Delete(RowKey::Source(source.seq)));
+            let fate = FateRow { event_id: source.event_id.clone(), fate: Fate::Deleted };
+            self.changes.push(Change::Put(Row::Fate(fate)));
+        }
+        for version in 1..memory.version {
+            self.changes.push(Change::Delete(RowKey::Revision(id, version)));
+        }
+        self.changes.push(Change::Delete(RowKey::Memory(id)));
+        self.bank.removed(id);
+        Fate::Applied
+    }
+
+    fn hear(&mut self, turn: &Turn, ids: &[MemoryId], useful: bool) -> Fate {
+        let mut heard = false;
+        for id in ids {
+            let Some(mut memory) = self.bank.get(*id).cloned() else { continue };
+            memory.useful = memory.useful.saturating_add(if useful { 1 } else { -1 });
+            memory.updated_at = memory.updated_at.max(turn.arrived);
+            self.put_memory(memory);
+            heard = true;
+        }
+        if heard {
+            self.put_source(turn);
+            Fate::Applied
+        } else {
+            Fate::NoSuchMemory
+        }
+    }
+
+    fn memory_of(&self, turn: &Turn, kind: Kind, text: String, salience: u16) -> Memory {
+        let event: &Event = &turn.event;
+        Memory {
+            id: MemoryId::of_event(self.window.subject, &event.id),
+            kind,
+            text,
+            agent_id: event.agent_id.clone(),
+            app_id: event.app_id.clone(),
+            session_id: event.session_id.clone(),
+            role: event.role,
+            speaker: event.speaker.clone(),
+            event_time: event.time,
+            valid_from: event.time,
+            valid_to: None,
+            created_at: turn.arrived,
+            updated_at: turn.arrived,
+            expires_at: None,
+            status: Status::Active,
+            superseded_by: None,
+            salience,
+            confidence: CONFIDENCE_OF_WORDS,
+            origin: event.origin,
+            pinned: false,
+            sources: vec![source_of(turn)],
+            reinforced: 0,
+            useful: 0,
+            tags: event.tags.clone(),
+            metadata: event.metadata.clone(),
+            version: 1,
+        }
+    }
+
+    fn put_memory(&mut self, memory: Memory) {
+        self.bank.changed(memory.clone());
+        self.changes.push(Change::Put(Row::Memory(memory)));
+    }
+
+    fn put_source(&mut self, turn: &Turn) {
+        self.kept = true;
+        self.changes.push(Change::Put(Row::Source(turn.clone())));
+    }
+
+    fn finish(mut self) -> Body {
+        let window = self.window;
+        if self.kept {
+            let rules = RulesRow { rules: window.rules.clone() };
+            let row = WindowRow {
+                from: window.from,
+                to: window.to,
+                consolidation: window.id,
+                trigger: window.trigger,
+                rules: window.rules.fingerprint(),
+            };
+            self.changes.push(Change::Put(Row::Window(row)));
+            self.changes.push(Change::Put(Row::Rules(rules)));
+        }
+        let subject = SubjectRow { owner: window.owner.clone(), generation: window.generation, next: window.to };
+        self.changes.push(Change::Put(Row::Subject(subject)));
+        Body::Changes { consolidation: window.id, from: window.from, to: window.to, changes: self.changes }
+    }
+}
+
+/// Only the same voice can repeat itself: an assistant saying it again never reinforces what a user said (law L07).
+fn may_merge(new: &Memory, known: &Memory) -> bool {
+    known.status == Status::Active
+        && known.kind == new.kind
+        && known.origin == new.origin
+        && known.speaker == new.speaker
+        && known.expires_at == new.expires_at
+}
+
+fn source_of(turn: &Turn) -> Source {
+    Source { event_id: turn.event.id.clone(), seq: turn.seq, role: turn.event.role, time: turn.event.time }
+}

@@ -1,0 +1,57 @@
+//! A closed window of a subject: what `consolidations` holds and [`crate::consolidate()`] decides on.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{ConsolidationId, Generation, Seq};
+use crate::rules::Rules;
+use crate::subject::Handle;
+use crate::turn::Turn;
+
+/// Why a window was closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trigger {
+    /// The session was said to be over.
+    SessionEnd,
+    /// The next event happened long after the last.
+    Gap,
+    /// The window was full.
+    Size,
+    /// A turn mattered so much that it should be consolidated at once.
+    Salient,
+    /// A control event: what it asks for should take effect now.
+    Control,
+    /// Nothing came for a while.
+    Tick,
+}
+
+impl Trigger {
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::SessionEnd => "session_end",
+            Self::Gap => "gap",
+            Self::Size => "size",
+            Self::Salient => "salient",
+            Self::Control => "control",
+            Self::Tick => "tick",
+        }
+    }
+}
+
+/// One closed window: every accepted event of the subject in `[from, to)`, once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Consolidation {
+    pub id: ConsolidationId,
+    pub subject: Handle,
+    pub owner: Owner,
+    pub generation: Generation,
+    pub from: Seq,
+    pub to: Seq,
+    pub trigger: Trigger,
+    pub rules: Rules,
+    pub turns: Vec<Turn>,
+}
+
+/// Who the subject is, in the words of its events. Derived keys hold only the handle.
+pub type Owner = crate::subject::Subject;

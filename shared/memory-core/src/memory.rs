@@ -1,0 +1,177 @@
+//! A memory: something about a subject that was judged worth keeping, with the events it came from.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::event::{Origin, Role};
+use crate::ids::{EventId, MemoryId, Seq};
+use crate::time::Timestamp;
+
+/// The most sources a memory names. Further repeats only raise [`Memory::reinforced`].
+pub const SOURCES_MAX: usize = 64;
+
+/// What kind of memory it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    Episode,
+    Fact,
+    Preference,
+    Lesson,
+    Pattern,
+    Summary,
+}
+
+impl Kind {
+    pub const NAMES: &str = "episode, fact, preference, lesson, pattern, summary";
+
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
+            "episode" => Some(Self::Episode),
+            "fact" => Some(Self::Fact),
+            "preference" => Some(Self::Preference),
+            "lesson" => Some(Self::Lesson),
+            "pattern" => Some(Self::Pattern),
+            "summary" => Some(Self::Summary),
+            _ => None,
+        }
+    }
+
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Episode => "episode",
+            Self::Fact => "fact",
+            Self::Preference => "preference",
+            Self::Lesson => "lesson",
+            Self::Pattern => "pattern",
+            Self::Summary => "summary",
+        }
+    }
+}
+
+/// What a memory's standing is. A deleted memory has no row at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    Active,
+    Superseded,
+    Quarantined,
+    Archived,
+}
+
+impl Status {
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Superseded => "superseded",
+            Self::Quarantined => "quarantined",
+            Self::Archived => "archived",
+        }
+    }
+}
+
+/// One event that a memory came from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    pub event_id: EventId,
+    /// The event's sequence number: where its kept turn stands.
+    pub seq: Seq,
+    pub role: Role,
+    pub time: Timestamp,
+}
+
+/// One memory of a subject. Scores are 0..=1000.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Memory {
+    pub id: MemoryId,
+    pub kind: Kind,
+    pub text: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_id: Option<String>,
+    pub role: Role,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub speaker: Option<String>,
+    /// When what it tells happened.
+    pub event_time: Timestamp,
+    pub valid_from: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid_to: Option<Timestamp>,
+    /// When memos took the first event of it.
+    pub created_at: Timestamp,
+    /// When memos took the last event that changed it.
+    pub updated_at: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+    pub status: Status,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub superseded_by: Option<MemoryId>,
+    pub salience: u16,
+    pub confidence: u16,
+    pub origin: Origin,
+    #[serde(default)]
+    pub pinned: bool,
+    /// Oldest first, at most [`SOURCES_MAX`].
+    pub sources: Vec<Source>,
+    /// How often it was said again.
+    #[serde(default)]
+    pub reinforced: u32,
+    /// Reports that it was useful, less reports that it was not.
+    #[serde(default)]
+    pub useful: i32,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub metadata: Map<String, Value>,
+    /// 1 for a new memory; one more with every change of its text or standing.
+    pub version: u32,
+}
+
+impl Memory {
+    /// Whether it may still be recalled at `now`. Expiry is judged here, at read, never by deleting.
+    #[must_use]
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        self.status == Status::Active && self.expires_at.is_none_or(|end| now < end)
+    }
+
+    /// Roughly how many bytes it takes in RAM.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        let sources: usize = self.sources.iter().map(|source| source.event_id.as_str().len() + 48).sum();
+        let tags: usize = self.tags.iter().map(|tag| tag.len() + 24).sum();
+        360 + self.text.len() + sources + tags + 96 * self.metadata.len()
+    }
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Memory({}, {:?}, version {}, {} bytes)", self.id, self.kind, self.version, self.text.len())
+    }
+}
+
+/// What a memory said before a change.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revision {
+    pub memory_id: MemoryId,
+    /// The version that this was.
+    pub version: u32,
+    pub text: String,
+    /// When it stopped being the current version.
+    pub until: Timestamp,
+    /// The event that changed it.
+    pub changed_by: EventId,
+}
+
+impl fmt::Debug for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Revision({} version {})", self.memory_id, self.version)
+    }
+}

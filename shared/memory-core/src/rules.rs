@@ -1,0 +1,82 @@
+//! The rule values that folds use. They come from the settings once, travel in every consolidation from then on,
+//! and a replay takes them from there: no fold reads a setting (law L04).
+
+use serde::{Deserialize, Serialize};
+
+/// Every number that decides what becomes of an event. All scores are 0..=1000.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Rules {
+    /// The version of the fold that these values are for.
+    pub version: u32,
+    /// Event time without a turn that ends a window, in seconds.
+    pub gap_seconds: i64,
+    /// Turns that close a window.
+    pub window_turns_max: usize,
+    /// Bytes of content that close a window.
+    pub window_bytes_max: usize,
+    /// Salience of one turn that closes its window at once.
+    pub salient_at: u16,
+    /// Salience below which a turn is not kept.
+    pub keep_at: u16,
+    /// Likeness of two texts from which they are one memory.
+    pub merge_at: u16,
+    /// Memories that one subject may have.
+    pub bank_max: usize,
+    /// Turns of closed windows that working memory still shows.
+    pub recent_turns: usize,
+    pub weights: Weights,
+}
+
+/// How much each part of salience adds, in 1/1000 of the part.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Weights {
+    pub disclosure: u16,
+    pub concreteness: u16,
+    pub emotion: u16,
+    pub explicit: u16,
+    pub safety: u16,
+    pub substance: u16,
+}
+
+/// The fold that this code is.
+pub const FOLD_VERSION: u32 = 1;
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            version: FOLD_VERSION,
+            gap_seconds: 1_800,
+            window_turns_max: 20,
+            window_bytes_max: 64 * 1024,
+            salient_at: 800,
+            keep_at: 200,
+            merge_at: 900,
+            bank_max: 20_000,
+            recent_turns: 6,
+            weights: Weights::default(),
+        }
+    }
+}
+
+impl Default for Weights {
+    fn default() -> Self {
+        Self { disclosure: 350, concreteness: 300, emotion: 250, explicit: 800, safety: 500, substance: 250 }
+    }
+}
+
+impl Rules {
+    /// The bytes that name these values in ids.
+    #[must_use]
+    pub fn canonical(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("rules are plain numbers")
+    }
+
+    /// A short name of these values: the first 8 bytes of their hash.
+    #[must_use]
+    pub fn fingerprint(&self) -> u64 {
+        let hash = blake3::hash(&self.canonical());
+        u64::from_le_bytes(hash.as_bytes()[..8].try_into().expect("a hash has 32 bytes"))
+    }
+}

@@ -1,0 +1,140 @@
+//! A step: what one consolidation did to a subject, as the rows it changed. The `memories` topic is a log of steps,
+//! and every store is the fold of them (law L02).
+
+use serde::{Deserialize, Serialize};
+
+use crate::consolidation::{Owner, Trigger};
+use crate::ids::{ConsolidationId, EventId, Generation, MemoryId, Seq, StepNumber};
+use crate::memory::{Memory, Revision};
+use crate::position::{Offset, Partition};
+use crate::rules::Rules;
+use crate::subject::Handle;
+use crate::turn::{NotKept, Turn};
+
+/// One step of a subject.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    pub subject: Handle,
+    pub number: StepNumber,
+    pub body: Body,
+    /// How far `consolidations` was consumed when this was decided. It names the log that the offset belongs to.
+    pub consumed: Option<Consumed>,
+}
+
+/// A position in `consolidations`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Consumed {
+    pub log: uuid::Uuid,
+    pub partition: Partition,
+    pub next: Offset,
+}
+
+/// What a step holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Body {
+    /// The rows that one consolidation changed.
+    Changes { consolidation: ConsolidationId, from: Seq, to: Seq, changes: Vec<Change> },
+    /// Part `part` of `parts` of all rows of the subject. Complete, it replaces everything before it.
+    Snapshot { part: u32, parts: u32, rows: Vec<Row> },
+}
+
+/// One changed row.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Change {
+    Put(Row),
+    Delete(RowKey),
+}
+
+/// A row of a subject.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Row {
+    Subject(SubjectRow),
+    Memory(Memory),
+    Revision(Revision),
+    /// A kept source: the turn or control that a memory came from.
+    Source(Turn),
+    /// A window of which at least one source was kept.
+    Window(WindowRow),
+    Rules(RulesRow),
+    Fate(FateRow),
+}
+
+/// The name of a row within its subject. The order is the order of the canonical dump.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RowKey {
+    Subject,
+    Memory(MemoryId),
+    Revision(MemoryId, u32),
+    Source(Seq),
+    Window(Seq),
+    Rules(u64),
+    Fate(EventId),
+}
+
+impl Row {
+    #[must_use]
+    pub fn key(&self) -> RowKey {
+        match self {
+            Self::Subject(_) => RowKey::Subject,
+            Self::Memory(memory) => RowKey::Memory(memory.id),
+            Self::Revision(revision) => RowKey::Revision(revision.memory_id, revision.version),
+            Self::Source(turn) => RowKey::Source(turn.seq),
+            Self::Window(window) => RowKey::Window(window.from),
+            Self::Rules(row) => RowKey::Rules(row.rules.fingerprint()),
+            Self::Fate(fate) => RowKey::Fate(fate.event_id.clone()),
+        }
+    }
+}
+
+/// What is known of the subject as a whole.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SubjectRow {
+    pub owner: Owner,
+    pub generation: Generation,
+    /// The sequence number that the next consolidation begins at.
+    pub next: Seq,
+}
+
+/// A window of kept sources, so that a re-fold takes them in the windows they were recorded in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WindowRow {
+    pub from: Seq,
+    pub to: Seq,
+    pub consolidation: ConsolidationId,
+    pub trigger: Trigger,
+    /// [`Rules::fingerprint`] of the rules it was folded under.
+    pub rules: u64,
+}
+
+/// The rules that some window was folded under.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RulesRow {
+    pub rules: Rules,
+}
+
+/// What became of an event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FateRow {
+    pub event_id: EventId,
+    pub fate: Fate,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fate {
+    /// It became this memory.
+    Kept(MemoryId),
+    /// It reinforced or changed this memory.
+    Merged(MemoryId),
+    NotKept(NotKept),
+    /// A control that took effect.
+    Applied,
+    /// A control that named nothing that exists.
+    NoSuchMemory,
+    /// The memory that it had become was deleted.
+    Deleted,
+}

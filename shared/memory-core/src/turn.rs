@@ -1,0 +1,73 @@
+//! A turn of a window: an accepted event with its sequence number and its salience.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::Event;
+use crate::ids::Seq;
+use crate::salience::Salience;
+use crate::time::Timestamp;
+
+/// An accepted event of a subject, turns and controls alike.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Turn {
+    pub seq: Seq,
+    pub arrived: Timestamp,
+    /// Shared: the open window and the recent turns of working memory hold the same event.
+    #[serde(with = "shared")]
+    pub event: Arc<Event>,
+    pub salience: Salience,
+    /// Why it will not be kept, where that is known before the bank is looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unkept: Option<NotKept>,
+}
+
+/// Why a turn did not become a memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NotKept {
+    /// Its salience was below the rule.
+    LowSalience,
+    /// It said `remember: false`.
+    NotWanted,
+    /// The subject's consent was withdrawn.
+    NoConsent,
+    /// memos had supplied it itself.
+    Recalled,
+    /// The subject's bank was full.
+    BankFull,
+    /// Nothing was left to learn from: no text.
+    NoText,
+}
+
+impl NotKept {
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::LowSalience => "low_salience",
+            Self::NotWanted => "not_wanted",
+            Self::NoConsent => "no_consent",
+            Self::Recalled => "recalled",
+            Self::BankFull => "bank_full",
+            Self::NoText => "no_text",
+        }
+    }
+}
+
+/// An event on the log is not shared; in RAM it is.
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::event::Event;
+
+    pub(super) fn serialize<S: Serializer>(event: &Arc<Event>, serializer: S) -> Result<S::Ok, S::Error> {
+        event.as_ref().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<Event>, D::Error> {
+        Event::deserialize(deserializer).map(Arc::new)
+    }
+}

@@ -1,0 +1,330 @@
+//! Short-term memory of one subject: a fold over its events.
+//!
+//! The fold gives every accepted event the subject's next sequence number and gathers events in **one open
+//! window**. A window closes whole: at a gap in event time, when it is full, at a very salient turn, at a control, at
+//! the end of a session or at a tick. So every accepted event belongs to exactly one [`Consolidation`].
+//!
+//! [`WorkingMemory::boundary`] is the state at a window's end. A subject is loaded from its newest boundary and the
+//! events after it, so passivating it at any moment changes nothing. Boundaries that were logged before a crash
+//! stand, even if the rules have changed since: [`WorkingMemory::expect_window`] makes the fold end its window there.
+//!
+//! What was counted already is recognised by the fingerprints of the newest 1,024 event ids (law L03).
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::consolidation::{Consolidation, Owner, Trigger};
+use crate::content::Content;
+use crate::control::Control;
+use crate::event::{Event, Recorded};
+use crate::ids::{ConsolidationId, EventId, Generation, Seq};
+use crate::position::{Interval, Offset};
+use crate::rules::Rules;
+use crate::salience;
+use crate::subject::{Handle, Subject};
+use crate::text;
+use crate::time::Timestamp;
+use crate::turn::{NotKept, Turn};
+
+mod seen;
+#[cfg(test)]
+mod tests;
+
+pub use seen::{SEEN_MAX, Seen};
+
+/// The most bytes of content that working memory shows of closed windows.
+const RECENT_BYTES_MAX: usize = 8 * 1024;
+
+/// The short-term state of one subject.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkingMemory {
+    state: Boundary,
+    window: Vec<Turn>,
+    window_bytes: usize,
+    /// Windows that were logged before a restart, oldest first; they end where they ended.
+    #[serde(skip)]
+    logged: VecDeque<Interval<Seq>>,
+}
+
+/// The state at a window's end: what `working` holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Boundary {
+    pub subject: Handle,
+    pub owner: Owner,
+    pub generation: Generation,
+    /// The sequence number that the next accepted event gets.
+    pub next: Seq,
+    /// Whether the subject lets anything be remembered.
+    pub remember: bool,
+    pub seen: Seen,
+    /// The last turns of closed windows, oldest first, to show a conversation that was just consolidated.
+    pub recent: Vec<Turn>,
+    pub last_event: Option<EventId>,
+    /// The latest event time of a turn.
+    pub last_time: Option<Timestamp>,
+    /// Events of the subject below this offset of its partition of `interactions` are in this state.
+    pub folded: Offset,
+}
+
+/// What an event did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Accepted(Seq),
+    /// The event id was among the newest 1,024, or the offset was folded before.
+    Duplicate,
+    /// A tick that named an event which is no longer the last, or nothing to close.
+    Stale,
+}
+
+/// What the owner of the subject must now do, in this order.
+#[derive(Clone, Debug)]
+pub struct Effects {
+    pub outcome: Outcome,
+    /// Windows that closed, oldest first; at most two.
+    pub closed: Vec<Closed>,
+}
+
+/// A window that closed.
+#[derive(Clone, Debug)]
+pub struct Closed {
+    pub consolidation: Consolidation,
+    /// The state at its end.
+    pub boundary: Boundary,
+    /// It is on the log already; only the boundary is news.
+    pub logged: bool,
+}
+
+impl WorkingMemory {
+    /// The memory of a subject that has no events yet.
+    #[must_use]
+    pub fn new(subject: Handle, owner: Subject) -> Self {
+        Self::resume(Boundary {
+            subject,
+            owner,
+            generation: Generation::FIRST,
+            next: Seq::FIRST,
+            remember: true,
+            seen: Seen::default(),
+            recent: Vec::new(),
+            last_event: None,
+            last_time: None,
+            folded: Offset::FIRST,
+        })
+    }
+
+    /// The memory at a window's end; apply the events at and above [`Boundary::folded`] next.
+    #[must_use]
+    pub const fn resume(state: Boundary) -> Self {
+        Self { state, window: Vec::new(), window_bytes: 0, logged: VecDeque::new() }
+    }
+
+    /// Says that this window stands on the log already. Windows are named in order; those below the state are ignored.
+    pub fn expect_window(&mut self, window: Interval<Seq>) {
+        let end = self.logged.back().map_or(self.window_from(), |last| last.to);
+        if window.from >= end {
+            self.logged.push_back(window);
+        }
+    }
+
+    /// Folds one event of this subject.
+    pub fn apply(&mut self, rules: &Rules, recorded: &Recorded) -> Effects {
+        let event = &recorded.event;
+        let fingerprint = event.id.fingerprint();
+        if recorded.offset < self.state.folded || self.state.seen.contains(fingerprint) {
+            return Effects { outcome: Outcome::Duplicate, closed: Vec::new() };
+        }
+        if self.is_stale_tick(event) {
+            self.state.folded = recorded.offset.next();
+            return Effects { outcome: Outcome::Stale, closed: Vec::new() };
+        }
+        let mut closed = Vec::new();
+        if self.ends_before(rules, event) {
+            closed.push(self.close(rules, Trigger::Gap));
+        }
+        let seq = self.take(rules, recorded, fingerprint);
+        if let Some(trigger) = self.ends_after(rules, event) {
+            closed.push(self.close(rules, trigger));
+        }
+        Effects { outcome: Outcome::Accepted(seq), closed }
+    }
+
+    fn is_stale_tick(&self, event: &Event) -> bool {
+        match &event.control {
+            Some(Control::IdleTick { last }) => self.window.is_empty() || self.state.last_event.as_ref() != Some(last),
+            _ => false,
+        }
+    }
+
+    /// Adds the event to the open window.
+    fn take(&mut self, rules: &Rules, recorded: &Recorded, fingerprint: u64) -> Seq {
+        let seq = self.state.next;
+        let turn = self.judge(rules, recorded, seq);
+        if turn.event.is_turn() {
+            self.state.last_time = self.state.last_time.max(Some(turn.event.time));
+        }
+        self.window_bytes += turn.event.content.bytes();
+        if let Some(Control::Consent { remember }) = turn.event.control {
+            self.state.remember = remember;
+        }
+        self.state.seen.push(fingerprint);
+        self.state.next = seq.next();
+        self.state.last_event = Some(turn.event.id.clone());
+        self.state.folded = recorded.offset.next();
+        self.window.push(turn);
+        seq
+    }
+
+    /// Weighs an event, and drops the words of what may not be kept.
+    fn judge(&self, rules: &Rules, recorded: &Recorded, seq: Seq) -> Turn {
+        let event = &recorded.event;
+        let mut turn = Turn {
+            seq,
+            arrived: recorded.arrived,
+            event: Arc::new(event.clone()),
+            salience: salience::of(event, &rules.weights),
+            unkept: None,
+        };
+        if !event.is_turn() {
+            return turn;
+        }
+        turn.unkept = if !event.remember {
+            Some(NotKept::NotWanted)
+        } else if !self.state.remember {
+            Some(NotKept::NoConsent)
+        } else if event.recalled {
+            Some(NotKept::Recalled)
+        } else {
+            None
+        };
+        if turn.unkept.is_none() {
+            learn_only_the_new(&mut turn, rules);
+        }
+        if turn.unkept == Some(NotKept::NoConsent) {
+            let mut bare = event.clone();
+            bare.content = Content::empty();
+            bare.metadata = serde_json::Map::new();
+            turn.event = Arc::new(bare);
+        }
+        if turn.unkept.is_some() {
+            turn.salience = salience::Salience::default();
+        }
+        turn
+    }
+
+    fn ends_before(&self, rules: &Rules, event: &Event) -> bool {
+        if self.window.is_empty() || self.in_logged_window() {
+            return false;
+        }
+        event.is_turn() && self.state.last_time.is_some_and(|last| event.time.seconds_since(last) > rules.gap_seconds)
+    }
+
+    fn ends_after(&self, rules: &Rules, event: &Event) -> Option<Trigger> {
+        let last = self.window.last()?;
+        if let Some(window) = self.logged.front().filter(|window| window.from == self.window_from()) {
+            return (window.to == self.state.next).then_some(Trigger::Control);
+        }
+        match &event.control {
+            Some(Control::SessionEnd) => return Some(Trigger::SessionEnd),
+            Some(Control::IdleTick { .. }) => return Some(Trigger::Tick),
+            Some(
+                Control::Remember { .. }
+                | Control::Correct { .. }
+                | Control::Delete { .. }
+                | Control::Feedback { .. }
+                | Control::Consent { .. },
+            ) => return Some(Trigger::Control),
+            None => {}
+        }
+        if last.salience.total >= rules.salient_at {
+            Some(Trigger::Salient)
+        } else if self.window.len() >= rules.window_turns_max || self.window_bytes >= rules.window_bytes_max {
+            Some(Trigger::Size)
+        } else {
+            None
+        }
+    }
+
+    fn in_logged_window(&self) -> bool {
+        self.logged.front().is_some_and(|window| window.from == self.window_from())
+    }
+
+    fn close(&mut self, rules: &Rules, trigger: Trigger) -> Closed {
+        let from = self.window_from();
+        let logged = self.logged.pop_front_if(|window| window.from == from).is_some();
+        let turns = std::mem::take(&mut self.window);
+        self.window_bytes = 0;
+        self.remember_recent(rules, &turns);
+        let (Some(first), Some(last)) = (turns.first(), turns.last()) else {
+            unreachable!("only a window with turns is closed");
+        };
+        let id = ConsolidationId::of_window(
+            self.state.subject,
+            &first.event.id,
+            &last.event.id,
+            &rules.canonical(),
+            trigger.as_str(),
+        );
+        let consolidation = Consolidation {
+            id,
+            subject: self.state.subject,
+            owner: self.state.owner.clone(),
+            generation: self.state.generation,
+            from,
+            to: self.state.next,
+            trigger,
+            rules: rules.clone(),
+            turns,
+        };
+        Closed { consolidation, boundary: self.state.clone(), logged }
+    }
+
+    fn remember_recent(&mut self, rules: &Rules, turns: &[Turn]) {
+        let shown = turns.iter().filter(|turn| turn.event.is_turn() && turn.event.content.bytes() > 0);
+        self.state.recent.extend(shown.cloned());
+        let mut bytes: usize = self.state.recent.iter().map(|turn| turn.event.content.bytes()).sum();
+        while self.state.recent.len() > rules.recent_turns || bytes > RECENT_BYTES_MAX {
+            bytes -= self.state.recent.remove(0).event.content.bytes();
+        }
+    }
+
+    /// Where the open window begins.
+    #[must_use]
+    pub fn window_from(&self) -> Seq {
+        self.window.first().map_or(self.state.next, |turn| turn.seq)
+    }
+
+    /// The turns of the open window, oldest first.
+    #[must_use]
+    pub fn window(&self) -> &[Turn] {
+        &self.window
+    }
+
+    /// The last turns of closed windows, oldest first.
+    #[must_use]
+    pub fn recent(&self) -> &[Turn] {
+        &self.state.recent
+    }
+
+    /// The state at the newest event, without the open window. It is a boundary only while no window is open.
+    #[must_use]
+    pub const fn state(&self) -> &Boundary {
+        &self.state
+    }
+}
+
+/// Strips what memos itself supplied; a turn of nothing else has nothing to learn from.
+fn learn_only_the_new(turn: &mut Turn, rules: &Rules) {
+    let content = turn.event.content.text();
+    if content.contains(text::CONTEXT_OPEN) {
+        let stripped = text::strip_context(&content);
+        let mut event = turn.event.as_ref().clone();
+        event.content = Content::Text(stripped);
+        turn.salience = salience::of(&event, &rules.weights);
+        turn.event = Arc::new(event);
+    }
+    if turn.event.content.text().trim().is_empty() {
+        turn.unkept = Some(NotKept::NoText);
+    }
+}

@@ -1,0 +1,201 @@
+//! The keys of rows. Each begins with the two bytes of its kind; a kind's bytes never change and are never used again.
+//!
+//! A key of a subject's row can only be made from its [`Handle`], and one of an index only from a [`TenantTag`]: there
+//! is no way to write a key that reaches over a tenant's border (law L08).
+
+use memory_core::subject::TenantTag;
+use memory_core::step::RowKey;
+use memory_core::{EventId, Handle, MemoryId, Seq};
+use uuid::Uuid;
+
+use event_log::{Partition, Topic};
+
+use crate::Error;
+
+/// What a key leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeyKind {
+    Subject,
+    Memory,
+    Revision,
+    Source,
+    Window,
+    Rules,
+    Fate,
+    /// The numbers of a subject's next step and of the one after its last snapshot.
+    NextStep,
+    /// Who wrote a step: what a tombstone for it must name.
+    StepWriter,
+    /// A part of a snapshot that is not complete yet.
+    SnapshotPart,
+    /// From a tenant's memory id to its subject.
+    MemoryIndex,
+    /// From a tenant's event id to its subjects.
+    EventIndex,
+    /// How far a topic was read.
+    Position,
+    /// A subject's state at a window's end.
+    Boundary,
+    /// A passivated subject with an open window; only valid within one run.
+    Spill,
+    /// From where a partition of `interactions` must be read.
+    OpenFrom,
+}
+
+impl KeyKind {
+    pub(crate) const fn bytes(self) -> [u8; 2] {
+        match self {
+            Self::Subject => *b"sb",
+            Self::Memory => *b"me",
+            Self::Revision => *b"re",
+            Self::Source => *b"so",
+            Self::Window => *b"wi",
+            Self::Rules => *b"ru",
+            Self::Fate => *b"fa",
+            Self::NextStep => *b"ns",
+            Self::StepWriter => *b"sw",
+            Self::SnapshotPart => *b"sp",
+            Self::MemoryIndex => *b"im",
+            Self::EventIndex => *b"ie",
+            Self::Position => *b"po",
+            Self::Boundary => *b"wm",
+            Self::Spill => *b"ws",
+            Self::OpenFrom => *b"wo",
+        }
+    }
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Subject => "subject",
+            Self::Memory => "memory",
+            Self::Revision => "revision",
+            Self::Source => "source",
+            Self::Window => "window",
+            Self::Rules => "rules",
+            Self::Fate => "fate",
+            Self::NextStep => "next-step",
+            Self::StepWriter => "step-writer",
+            Self::SnapshotPart => "snapshot-part",
+            Self::MemoryIndex => "memory-index",
+            Self::EventIndex => "event-index",
+            Self::Position => "position",
+            Self::Boundary => "boundary",
+            Self::Spill => "spill",
+            Self::OpenFrom => "open-from",
+        }
+    }
+}
+
+/// The kinds of a subject's rows, in the order of the canonical dump.
+pub(crate) const ROW_KINDS: [KeyKind; 7] = [
+    KeyKind::Subject,
+    KeyKind::Memory,
+    KeyKind::Revision,
+    KeyKind::Source,
+    KeyKind::Window,
+    KeyKind::Rules,
+    KeyKind::Fate,
+];
+
+/// The common beginning of all keys of one kind of one subject.
+pub(crate) fn of_subject(kind: KeyKind, subject: Handle) -> Vec<u8> {
+    let mut key = Vec::with_capacity(64);
+    key.extend_from_slice(&kind.bytes());
+    key.extend_from_slice(subject.as_bytes());
+    key
+}
+
+pub(crate) fn row(subject: Handle, row: &RowKey) -> (KeyKind, Vec<u8>) {
+    let (kind, suffix): (KeyKind, Vec<u8>) = match row {
+        RowKey::Subject => (KeyKind::Subject, Vec::new()),
+        RowKey::Memory(id) => (KeyKind::Memory, id.as_uuid().as_bytes().to_vec()),
+        RowKey::Revision(id, version) => (KeyKind::Revision, [id.as_uuid().as_bytes().as_slice(), &version.to_be_bytes()].concat()),
+        RowKey::Source(seq) => (KeyKind::Source, seq_bytes(*seq)),
+        RowKey::Window(seq) => (KeyKind::Window, seq_bytes(*seq)),
+        RowKey::Rules(fingerprint) => (KeyKind::Rules, fingerprint.to_be_bytes().to_vec()),
+        RowKey::Fate(event) => (KeyKind::Fate, event.as_str().as_bytes().to_vec()),
+    };
+    let mut key = of_subject(kind, subject);
+    key.extend_from_slice(&suffix);
+    (kind, key)
+}
+
+fn seq_bytes(seq: Seq) -> Vec<u8> {
+    seq.get().to_be_bytes().to_vec()
+}
+
+pub(crate) fn revisions_of(subject: Handle, memory: MemoryId) -> Vec<u8> {
+    let mut key = of_subject(KeyKind::Revision, subject);
+    key.extend_from_slice(memory.as_uuid().as_bytes());
+    key
+}
+
+pub(crate) fn memory_index(tenant: TenantTag, memory: MemoryId) -> Vec<u8> {
+    index(KeyKind::MemoryIndex, tenant, memory.as_uuid().as_bytes())
+}
+
+/// All subjects of the tenant that have an event of this id.
+pub(crate) fn event_index_prefix(tenant: TenantTag, event: &EventId) -> Vec<u8> {
+    index(KeyKind::EventIndex, tenant, &event.fingerprint().to_be_bytes())
+}
+
+pub(crate) fn event_index(tenant: TenantTag, event: &EventId, subject: Handle) -> Vec<u8> {
+    let mut key = event_index_prefix(tenant, event);
+    key.extend_from_slice(subject.as_bytes());
+    key
+}
+
+fn index(kind: KeyKind, tenant: TenantTag, id: &[u8]) -> Vec<u8> {
+    let mut key = Vec::with_capacity(64);
+    key.extend_from_slice(&kind.bytes());
+    key.extend_from_slice(tenant.as_bytes());
+    key.extend_from_slice(id);
+    key
+}
+
+pub(crate) fn position(topic: &Topic, partition: Partition) -> Vec<u8> {
+    [&KeyKind::Position.bytes(), partition.get().to_be_bytes().as_slice(), topic.to_string().as_bytes()].concat()
+}
+
+pub(crate) fn open_from(partition: Partition) -> Vec<u8> {
+    [KeyKind::OpenFrom.bytes().as_slice(), &partition.get().to_be_bytes()].concat()
+}
+
+/// The row that remembers a step's record: the same bytes as the record's key, behind the kind.
+pub(crate) fn step_writer(record_key: &[u8]) -> Vec<u8> {
+    [KeyKind::StepWriter.bytes().as_slice(), record_key].concat()
+}
+
+/// The subject that a key of a subject's row belongs to.
+pub(crate) fn subject_in(kind: KeyKind, key: &[u8]) -> Result<Handle, Error> {
+    let bytes: Option<[u8; 16]> = key.get(2..2 + Handle::BYTES).and_then(|bytes| bytes.try_into().ok());
+    bytes.map(Handle::from_bytes).ok_or(Error::Key { kind: kind.name(), length: key.len() })
+}
+
+/// The subject at the end of an event-index key.
+pub(crate) fn subject_at_end(key: &[u8]) -> Result<Handle, Error> {
+    let bytes = key.len().checked_sub(Handle::BYTES).and_then(|start| key[start..].try_into().ok());
+    bytes.map(Handle::from_bytes).ok_or(Error::Key { kind: KeyKind::EventIndex.name(), length: key.len() })
+}
+
+/// A log's name as stored bytes.
+pub(crate) fn log_bytes(log: Uuid) -> [u8; 16] {
+    *log.as_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // law: L08
+    #[test]
+    fn no_two_kinds_share_their_bytes_and_bytes_never_change() {
+        let kinds = [
+            KeyKind::Subject, KeyKind::Memory, KeyKind::Revision, KeyKind::Source, KeyKind::Window, KeyKind::Rules, KeyKind::Fate,
+            KeyKind::NextStep, KeyKind::StepWriter, KeyKind::SnapshotPart, KeyKind::MemoryIndex, KeyKind::EventIndex, KeyKind::Position,
+            KeyKind::Boundary, KeyKind::Spill, KeyKind::OpenFrom,
+        ];
+        let joined: Vec<String> = kinds.iter().map(|kind| String::from_utf8(kind.bytes().to_vec()).expect("ASCII")).collect();
+        assert_eq!(joined.join(" "), "sb me re so wi ru fa ns sw sp im ie po wm ws wo");
+    }
+}

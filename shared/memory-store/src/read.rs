@@ -1,0 +1,157 @@
+//! What is read from a store: banks, rows, indexes and positions.
+
+use event_log::{LogId, Offset, Partition, Topic};
+use memory_core::memory::Revision;
+use memory_core::refold::Rows;
+use memory_core::step::{Fate, FateRow, Row, RowKey};
+use memory_core::subject::TenantTag;
+use memory_core::{Bank, EventId, Handle, MemoryId, StepNumber, TenantId};
+
+use serde::{Deserialize, Serialize};
+
+use crate::codec;
+use crate::keys::{self, KeyKind, ROW_KINDS};
+use crate::{Error, Store};
+
+/// Where a subject's steps stand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepNumbers {
+    /// The number that the next step must have.
+    pub next: StepNumber,
+    /// The number after the last complete snapshot; the first when there was none.
+    pub after_snapshot: StepNumber,
+}
+
+impl Store {
+    /// The memories of a subject. One that has none yet has an empty bank.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Row`].
+    pub fn bank(&self, subject: Handle) -> Result<Bank, Error> {
+        let mut rows = self.rows_of_kind(KeyKind::Subject, subject)?;
+        rows.extend(self.rows_of_kind(KeyKind::Memory, subject)?);
+        Ok(Bank::load(self.next_step(subject)?, rows))
+    }
+
+    /// Every row of a subject, in the order of the canonical dump.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Row`].
+    pub fn rows(&self, subject: Handle) -> Result<Rows, Error> {
+        let mut rows = Vec::new();
+        for kind in ROW_KINDS {
+            rows.extend(self.rows_of_kind(kind, subject)?);
+        }
+        Ok(Rows::from_rows(self.next_step(subject)?, rows))
+    }
+
+    pub(crate) fn rows_of_kind(&self, kind: KeyKind, subject: Handle) -> Result<Vec<Row>, Error> {
+        let mut rows = Vec::new();
+        for row in self.scan(kind, &keys::of_subject(kind, subject)) {
+            let (_, value) = row?;
+            rows.extend(codec::decode_row(kind, subject, &value)?);
+        }
+        Ok(rows)
+    }
+
+    /// The number of the subject's next step.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Row`].
+    pub fn next_step(&self, subject: Handle) -> Result<StepNumber, Error> {
+        self.step_numbers(subject).map(|numbers| numbers.next)
+    }
+
+    /// How far the subject's steps have come, and where its last snapshot ended.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Row`].
+    pub fn step_numbers(&self, subject: Handle) -> Result<StepNumbers, Error> {
+        let found = self.get(KeyKind::NextStep, &keys::of_subject(KeyKind::NextStep, subject))?;
+        found.map_or(Ok(StepNumbers::default()), |bytes| codec::decode(KeyKind::NextStep, subject, &bytes))
+    }
+
+    /// The keys of the records of `memories` that hold the subject's steps below `number`.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn step_records(&self, subject: Handle, number: StepNumber) -> Result<Vec<Vec<u8>>, Error> {
+        let prefix = keys::of_subject(KeyKind::StepWriter, subject);
+        let end = [prefix.as_slice(), &number.get().to_be_bytes()].concat();
+        let mut keys = Vec::new();
+        for row in self.scan(KeyKind::StepWriter, &prefix) {
+            let (key, _) = row?;
+            if *key < *end {
+                keys.push(key[2..].to_vec());
+            }
+        }
+        Ok(keys)
+    }
+
+    /// All subjects, in the order of their handles.
+    pub fn subjects(&self) -> impl Iterator<Item = Result<Handle, Error>> {
+        self.scan(KeyKind::Subject, &KeyKind::Subject.bytes()).map(|row| keys::subject_in(KeyKind::Subject, &row?.0))
+    }
+
+    /// What a memory said before, oldest first.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Row`].
+    pub fn revisions(&self, subject: Handle, memory: MemoryId) -> Result<Vec<Revision>, Error> {
+        let rows = self.scan(KeyKind::Revision, &keys::revisions_of(subject, memory));
+        rows.map(|row| codec::decode(KeyKind::Revision, subject, &row?.1)).collect()
+    }
+
+    /// What became of an event of the subject; `None` before a step covers it.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Row`].
+    pub fn fate(&self, subject: Handle, event: &EventId) -> Result<Option<Fate>, Error> {
+        let (kind, key) = keys::row(subject, &RowKey::Fate(event.clone()));
+        let found = self.get(kind, &key)?;
+        found.map(|bytes| codec::decode::<FateRow>(kind, subject, &bytes).map(|row| row.fate)).transpose()
+    }
+
+    /// What stands for a tenant in the indexes.
+    #[must_use]
+    pub fn tag(&self, tenant: &TenantId) -> TenantTag {
+        tenant.tag(&self.secret)
+    }
+
+    /// The subject of a tenant's memory; `None` when the tenant has no such memory, whoever else has.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Key`].
+    pub fn subject_of_memory(&self, tenant: TenantTag, memory: MemoryId) -> Result<Option<Handle>, Error> {
+        let found = self.get(KeyKind::MemoryIndex, &keys::memory_index(tenant, memory))?;
+        found.map(|bytes| keys::subject_at_end(&bytes)).transpose()
+    }
+
+    /// The tenant's subjects that have an event of this id, mostly one.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Key`].
+    pub fn subjects_of_event(&self, tenant: TenantTag, event: &EventId) -> Result<Vec<Handle>, Error> {
+        let rows = self.scan(KeyKind::EventIndex, &keys::event_index_prefix(tenant, event));
+        rows.map(|row| keys::subject_at_end(&row?.0)).collect()
+    }
+
+    /// How far the store has read a topic of this log; the beginning when it never did.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn position(&self, log: LogId, topic: &Topic, partition: Partition) -> Result<Offset, Error> {
+        let found = self.get(KeyKind::Position, &keys::position(topic, partition))?;
+        Ok(found.and_then(|bytes| position_in(&bytes, log)).unwrap_or(Offset::FIRST))
+    }
+}
+
+/// A stored position is the name of its log and an offset. In another log it means nothing.
+pub(crate) fn position_bytes(log: LogId, next: Offset) -> Vec<u8> {
+    [keys::log_bytes(log.uuid()).as_slice(), &next.get().to_be_bytes()].concat()
+}
+
+pub(crate) fn position_in(bytes: &[u8], log: LogId) -> Option<Offset> {
+    let (name, offset) = bytes.split_at_checked(16)?;
+    (name == keys::log_bytes(log.uuid())).then(|| offset.try_into().ok().map(u64::from_be_bytes).map(Offset::new))?
+}

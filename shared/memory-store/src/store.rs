@@ -1,0 +1,188 @@
+//! Opening RocksDB: its column families and their few settings.
+
+use std::path::{Path, PathBuf};
+
+use memory_core::HashSecret;
+use rocksdb::{
+    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, Options, ReadOptions,
+    WriteBufferManager,
+};
+
+use crate::Error;
+use crate::keys::KeyKind;
+
+/// The format of the whole directory. Another one is refused.
+const FORMAT: u32 = 1;
+const FORMAT_KEY: &[u8] = b"format";
+
+/// Rows that a question or a decision reads: memories, subjects, indexes.
+const CF_BANK: &str = "bank";
+/// Rows that only an audit, a history or a re-fold reads: sources, revisions, windows, fates.
+const CF_ARCHIVE: &str = "archive";
+/// Positions and step numbers.
+const CF_META: &str = "meta";
+/// Working memory: boundaries and spilled subjects.
+const CF_WORKING: &str = "working";
+const FAMILIES: [&str; 4] = [CF_BANK, CF_ARCHIVE, CF_META, CF_WORKING];
+
+/// How much memory a store may take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Bytes of block cache, shared by all column families.
+    pub cache_bytes: usize,
+    /// Bytes of rows that wait in RAM to be written to files, for all column families together.
+    pub write_buffer_bytes: usize,
+}
+
+impl Default for Settings {
+    /// 16 MiB of cache and 24 MiB of write buffers: banks are cached above the store, and small machines are the rule.
+    fn default() -> Self {
+        Self { cache_bytes: 16 << 20, write_buffer_bytes: 24 << 20 }
+    }
+}
+
+/// Long-term memory on disk.
+pub struct Store {
+    pub(crate) db: DB,
+    pub(crate) dir: PathBuf,
+    pub(crate) secret: HashSecret,
+}
+
+impl Store {
+    /// Opens the store in `dir`, and makes it if there is none.
+    ///
+    /// # Errors
+    /// [`Error::Open`] when another process has it, [`Error::Format`] when another version of memos wrote it.
+    pub fn open(dir: &Path, secret: HashSecret, settings: &Settings) -> Result<Self, Error> {
+        let mut options = options(settings);
+        options.create_if_missing(true);
+        options.create_missing_column_families(true);
+        let families = FAMILIES.map(|name| ColumnFamilyDescriptor::new(name, family_options(settings)));
+        let db = DB::open_cf_descriptors(&options, dir, families)
+            .map_err(|source| Error::Open { dir: dir.to_owned(), source })?;
+        let store = Self { db, dir: dir.to_owned(), secret };
+        store.check_format(true)?;
+        Ok(store)
+    }
+
+    /// Opens the store as it is now, beside a process that may be writing it. Later writes are not seen.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_read_only(dir: &Path, secret: HashSecret) -> Result<Self, Error> {
+        let settings = Settings::default();
+        let db = DB::open_cf_for_read_only(&options(&settings), dir, FAMILIES, false)
+            .map_err(|source| Error::Open { dir: dir.to_owned(), source })?;
+        let store = Self { db, dir: dir.to_owned(), secret };
+        store.check_format(false)?;
+        Ok(store)
+    }
+
+    fn check_format(&self, writable: bool) -> Result<(), Error> {
+        let meta = self.family(KeyKind::Position);
+        let found = self.db.get_cf(meta, FORMAT_KEY).map_err(|source| Error::Io { what: "read", source })?;
+        match found {
+            Some(bytes) if bytes == FORMAT.to_string().as_bytes() => Ok(()),
+            None if writable => self
+                .db
+                .put_cf(meta, FORMAT_KEY, FORMAT.to_string())
+                .map_err(|source| Error::Io { what: "write the format of", source }),
+            found => {
+                let found = found.map_or_else(|| "none".to_owned(), |bytes| String::from_utf8_lossy(&bytes).into_owned());
+                Err(Error::Format { dir: self.dir.clone(), found, known: FORMAT })
+            }
+        }
+    }
+
+    pub(crate) fn family(&self, kind: KeyKind) -> &ColumnFamily {
+        let name = match kind {
+            KeyKind::Subject | KeyKind::Memory | KeyKind::MemoryIndex | KeyKind::EventIndex => CF_BANK,
+            KeyKind::Revision
+            | KeyKind::Source
+            | KeyKind::Window
+            | KeyKind::Rules
+            | KeyKind::Fate
+            | KeyKind::SnapshotPart => CF_ARCHIVE,
+            KeyKind::NextStep | KeyKind::StepWriter | KeyKind::Position => CF_META,
+            KeyKind::Boundary | KeyKind::Spill | KeyKind::OpenFrom => CF_WORKING,
+        };
+        self.db.cf_handle(name).expect("every column family was opened")
+    }
+
+    /// The rows whose keys begin with `prefix`, and only those.
+    pub(crate) fn scan(
+        &self,
+        kind: KeyKind,
+        prefix: &[u8],
+    ) -> impl Iterator<Item = Result<(Box<[u8]>, Box<[u8]>), Error>> + use<'_> {
+        let mut options = ReadOptions::default();
+        options.set_iterate_range(rocksdb::PrefixRange(prefix.to_vec()));
+        let rows = self.db.iterator_cf_opt(self.family(kind), options, rocksdb::IteratorMode::Start);
+        rows.map(|row| row.map_err(|source| Error::Io { what: "scan", source }))
+    }
+
+    pub(crate) fn get(&self, kind: KeyKind, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        self.db.get_cf(self.family(kind), key).map_err(|source| Error::Io { what: "read", source })
+    }
+
+    /// Writes what waits in RAM to files, so that the next start is quick.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn flush(&self) -> Result<(), Error> {
+        for family in FAMILIES {
+            let family = self.db.cf_handle(family).expect("every column family was opened");
+            self.db.flush_cf(family).map_err(|source| Error::Io { what: "flush", source })?;
+        }
+        Ok(())
+    }
+
+    /// Bytes that the store takes on disk, roughly.
+    #[must_use]
+    pub fn disk_bytes(&self) -> u64 {
+        let of = |name: &str| {
+            let family = self.db.cf_handle(name).expect("every column family was opened");
+            self.db.property_int_value_cf(family, "rocksdb.total-sst-files-size").ok().flatten().unwrap_or(0)
+        };
+        FAMILIES.iter().map(|name| of(name)).sum()
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Store({})", self.dir.display())
+    }
+}
+
+fn options(settings: &Settings) -> Options {
+    let mut options = Options::default();
+    let cache = Cache::new_lru_cache(settings.cache_bytes);
+    options.set_write_buffer_manager(&WriteBufferManager::new_write_buffer_manager_with_cache(
+        settings.write_buffer_bytes,
+        true,
+        cache,
+    ));
+    options.set_max_open_files(256);
+    options.set_max_background_jobs(2);
+    options.set_max_total_wal_size(64 << 20);
+    options.set_bytes_per_sync(1 << 20);
+    options.set_wal_bytes_per_sync(512 << 10);
+    options.set_keep_log_file_num(2);
+    options
+}
+
+fn family_options(settings: &Settings) -> Options {
+    let mut blocks = BlockBasedOptions::default();
+    blocks.set_block_cache(&Cache::new_lru_cache(settings.cache_bytes / FAMILIES.len()));
+    blocks.set_bloom_filter(10.0, false);
+    blocks.set_block_size(16 << 10);
+    blocks.set_cache_index_and_filter_blocks(true);
+    blocks.set_pin_l0_filter_and_index_blocks_in_cache(true);
+    let mut options = Options::default();
+    options.set_block_based_table_factory(&blocks);
+    options.set_write_buffer_size(settings.write_buffer_bytes / 3);
+    options.set_compression_type(DBCompressionType::Lz4);
+    options.set_bottommost_compression_type(DBCompressionType::Zstd);
+    options.set_level_compaction_dynamic_level_bytes(true);
+    options
+}

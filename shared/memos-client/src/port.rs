@@ -1,0 +1,98 @@
+//! The port between the gateway, which speaks HTTP, and recall, which holds the memories.
+//!
+//! In one process it is a call; between processes it is HTTP. The gateway sees no difference: both answer later, both
+//! may be unavailable, and "missing" is an answer and not an error. What belongs to another tenant is missing
+//! (law L08).
+
+use std::fmt::Debug;
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use memory_core::{EventId, Kind, MemoryId, Subject, TenantId};
+use serde_json::Value;
+
+use crate::event_status::EventStatusView;
+use crate::memory::MemoryView;
+use crate::page::Page;
+use crate::position::Position;
+use crate::recall::{RecallRequest, RecallResponse};
+use crate::revision::RevisionView;
+use crate::working_memory::WorkingMemoryView;
+
+/// An answer that comes later.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Unavailable>> + Send + 'a>>;
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{code}: {message}")]
+pub struct Unavailable {
+    /// Stable: `restoring`, `position_not_reached`, `wrong_log`, `timeout`, `invalid_query`, `invalid_cursor`.
+    pub code: &'static str,
+    pub message: String,
+    /// When to ask again; of no meaning for an invalid question.
+    pub retry_after_seconds: u32,
+    /// True when the question is at fault: a 400, and not a 503.
+    pub invalid: bool,
+}
+
+impl Unavailable {
+    /// The same question may be answered after a while.
+    #[must_use]
+    pub fn later(code: &'static str, message: impl Into<String>, retry_after_seconds: u32) -> Self {
+        Self { code, message: message.into(), retry_after_seconds, invalid: false }
+    }
+
+    /// The question itself is wrong.
+    #[must_use]
+    pub fn invalid(code: &'static str, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), retry_after_seconds: 0, invalid: true }
+    }
+}
+
+/// A view with the subject it belongs to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Owned<T> {
+    pub subject: Subject,
+    pub value: T,
+}
+
+/// Which of a subject's memories to list.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ListRequest {
+    /// 1 to 200.
+    pub limit: usize,
+    /// The `next` of the page before.
+    pub cursor: Option<String>,
+    /// Only these kinds; all when empty.
+    pub kinds: Vec<Kind>,
+    /// As in [`RecallRequest::filters`].
+    pub filters: Option<Value>,
+    /// Also those that are not active, or have expired.
+    pub include_inactive: bool,
+}
+
+/// Everything the gateway asks of recall.
+pub trait RecallApi: Send + Sync + Debug {
+    /// Ranks what one subject has. The request names a subject, and its limit is in range.
+    fn recall(&self, tenant: &TenantId, request: RecallRequest) -> Answer<'_, RecallResponse>;
+
+    /// A memory; `None` when it is missing, deleted or another tenant's.
+    fn memory(&self, tenant: &TenantId, id: MemoryId) -> Answer<'_, Option<Owned<MemoryView>>>;
+
+    /// All versions of a memory, oldest first, the current one last; `None` as for [`RecallApi::memory`].
+    fn history(&self, tenant: &TenantId, id: MemoryId) -> Answer<'_, Option<Vec<RevisionView>>>;
+
+    /// The memories of a subject, one page at a time.
+    fn memories(&self, subject: &Subject, request: ListRequest) -> Answer<'_, Page<MemoryView>>;
+
+    /// The current conversation of a subject; of an unknown subject, an empty one.
+    fn working_memory(&self, subject: &Subject) -> Answer<'_, WorkingMemoryView>;
+
+    /// What became of an event; `None` when it is unknown or another tenant's.
+    fn event(&self, tenant: &TenantId, id: &EventId) -> Answer<'_, Option<EventStatusView>>;
+
+    /// Resolves when everything up to `position` is recallable; `position_not_reached` after `timeout`, and
+    /// `wrong_log` (invalid) when the position is of another log.
+    fn reached(&self, position: &Position, timeout: Duration) -> Answer<'_, ()>;
+}

@@ -1,0 +1,112 @@
+//! A turn on the wire: what was said, before or after it became a memory.
+
+use std::collections::BTreeMap;
+
+use memory_core::salience::Parts;
+use memory_core::{Content, EventType, Origin, Role, Timestamp, Turn};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use crate::score;
+
+/// One event of a conversation, as working memory holds it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct TurnView {
+    /// The event's id.
+    pub id: String,
+    #[serde(rename = "type")]
+    #[schema(value_type = String, example = "turn")]
+    pub kind: EventType,
+    /// Its number among the subject's events, from 0.
+    pub seq: u64,
+    pub user_id: Option<String>,
+    pub agent_id: Option<String>,
+    pub app_id: Option<String>,
+    pub session_id: Option<String>,
+    #[schema(value_type = String, example = "user")]
+    pub role: Role,
+    pub speaker: Option<String>,
+    /// A text, or the parts of a message.
+    #[schema(value_type = Object)]
+    pub content: Value,
+    /// When it happened.
+    #[serde(with = "crate::time")]
+    #[schema(value_type = String, format = DateTime)]
+    pub time: Timestamp,
+    /// When memos took it.
+    #[serde(with = "crate::time")]
+    #[schema(value_type = String, format = DateTime)]
+    pub arrived: Timestamp,
+    #[schema(value_type = String, example = "user")]
+    pub origin: Origin,
+    pub remember: bool,
+    pub recalled: bool,
+    pub tags: Vec<String>,
+    #[schema(value_type = Object)]
+    pub metadata: Map<String, Value>,
+    /// 0 to 1.
+    pub salience: f64,
+    /// How strong each part of the salience is, before the rules weigh it.
+    pub salience_parts: BTreeMap<String, f64>,
+}
+
+impl TurnView {
+    /// The view of a turn. An event names its owner itself.
+    #[must_use]
+    pub fn of(turn: &Turn) -> Self {
+        let event = &turn.event;
+        Self {
+            id: event.id.as_str().to_owned(),
+            kind: event.kind,
+            seq: turn.seq.get(),
+            user_id: event.user_id.clone(),
+            agent_id: event.agent_id.clone(),
+            app_id: event.app_id.clone(),
+            session_id: event.session_id.clone(),
+            role: event.role,
+            speaker: event.speaker.clone(),
+            content: content(&event.content),
+            time: event.time,
+            arrived: turn.arrived,
+            origin: event.origin,
+            remember: event.remember,
+            recalled: event.recalled,
+            tags: event.tags.clone(),
+            metadata: event.metadata.clone(),
+            salience: score(turn.salience.total),
+            salience_parts: salience_parts(&turn.salience.parts),
+        }
+    }
+}
+
+fn salience_parts(parts: &Parts) -> BTreeMap<String, f64> {
+    let Parts { disclosure, concreteness, emotion, explicit, safety, substance } = *parts;
+    let named = [
+        ("disclosure", disclosure),
+        ("concreteness", concreteness),
+        ("emotion", emotion),
+        ("explicit", explicit),
+        ("safety", safety),
+        ("substance", substance),
+    ];
+    named.into_iter().map(|(name, part)| (name.to_owned(), score(part))).collect()
+}
+
+/// Content in the form in which it was sent.
+fn content(content: &Content) -> Value {
+    match content {
+        Content::Text(text) => Value::String(text.clone()),
+        Content::Parts(parts) => Value::Array(parts.iter().map(part).collect()),
+    }
+}
+
+fn part(part: &memory_core::Part) -> Value {
+    let mut object = Map::new();
+    object.insert("type".to_owned(), Value::String(part.kind.as_str().to_owned()));
+    if !part.text.is_empty() {
+        object.insert("text".to_owned(), Value::String(part.text.clone()));
+    }
+    object.extend(part.rest.iter().map(|(name, value)| (name.clone(), value.clone())));
+    Value::Object(object)
+}
