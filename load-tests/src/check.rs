@@ -8,6 +8,8 @@ use memos_client::client::{MemoriesQuery, Owner};
 use memos_client::{Client, ClientError, EventStatus, Position, RecallRequest};
 use tokio::task::JoinSet;
 
+use crate::interactions::Dice;
+
 /// Look-ups in flight.
 const LOOKUPS: usize = 32;
 /// The pause between two rounds of looking.
@@ -41,10 +43,15 @@ pub(crate) struct Fates {
     pub(crate) undecided: usize,
 }
 
-/// `count` of these, evenly spread over all of them.
-pub(crate) fn spread(all: &[u64], count: usize) -> impl Iterator<Item = u64> {
+/// `count` of these: one from each of as many equal stretches, at a place that the seed decides. A fixed stride would
+/// fall into step with the requests and look at the same few places of each.
+pub(crate) fn spread(all: &[u64], count: usize, seed: u64) -> impl Iterator<Item = u64> {
     let count = count.min(all.len());
-    (0..count).map(move |index| all[index * all.len() / count])
+    (0..count).map(move |index| {
+        let (from, to) = (index * all.len() / count, (index + 1) * all.len() / count);
+        let place = Dice::new(seed, index as u64).below((to - from) as u64);
+        all[from + usize::try_from(place).expect("a place in a list")]
+    })
 }
 
 /// Waits until recall has folded everything up to the position, and answers how long that took.
@@ -185,8 +192,12 @@ mod tests {
     #[test]
     fn a_sample_is_spread_over_all() {
         let all: Vec<u64> = (0..100).collect();
-        assert_eq!(spread(&all, 4).collect::<Vec<_>>(), [0, 25, 50, 75]);
-        assert_eq!(spread(&all, 1000).collect::<Vec<_>>(), all);
-        assert_eq!(spread(&[], 4).count(), 0);
+        let few: Vec<u64> = spread(&all, 4, 1).collect();
+        assert!(few.iter().enumerate().all(|(index, one)| *one as usize / 25 == index), "{few:?}");
+        assert_eq!(spread(&all, 1000, 1).collect::<Vec<_>>(), all);
+        assert_eq!(spread(&[], 4, 1).count(), 0);
+        let many: Vec<u64> = (0..10_000).collect();
+        let places: BTreeSet<u64> = spread(&many, 500, 1).map(|one| one % 10).collect();
+        assert_eq!(places.len(), 10, "every place in a request is looked at");
     }
 }

@@ -50,7 +50,7 @@ async fn fill(args: &PreloadArgs) -> anyhow::Result<ExitCode> {
 
 async fn report(client: &Client, args: &PreloadArgs, out: &mut impl Write) -> anyhow::Result<()> {
     let all: Vec<u64> = (0..args.users).collect();
-    let sizes = check::bank_sizes(client, check::spread(&all, COUNTED).map(user)).await?;
+    let sizes = check::bank_sizes(client, check::spread(&all, COUNTED, args.seed).map(user)).await?;
     for (user, size) in sizes {
         writeln!(out, "{user} has {size} memories")?;
     }

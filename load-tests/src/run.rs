@@ -139,11 +139,11 @@ async fn look(args: &RunArgs, script: &Script, ledger: &Ledger) -> anyhow::Resul
         client.publish(batch).await.context("end the sessions")?;
     }
     let wanted = if args.check_all { interactions.len() } else { args.check };
-    let ids: Vec<String> = check::spread(&interactions, wanted).map(|number| script.id(number)).collect();
+    let ids: Vec<String> = check::spread(&interactions, wanted, args.seed).map(|number| script.id(number)).collect();
     let fates = check::fates(&client, ids, args.decided_within).await?;
     let users: Vec<u64> = users.into_iter().collect();
     let wanted = usize::try_from(args.check_users).context("read --check-users")?;
-    let names = check::spread(&users, wanted).map(interactions::user);
+    let names = check::spread(&users, wanted, args.seed).map(interactions::user);
     let (searched_users, doubled) = check::doubles(&client, names).await?;
     Ok(Found { acknowledged: interactions.len(), recallable_after, fates, searched_users, doubled })
 }

@@ -15,7 +15,9 @@ pub(crate) const DEFAULT_URL: &str = "http://127.0.0.1:8888";
 /// what the model should know right now.
 #[derive(Debug, Parser)]
 #[command(name = "memos", version, subcommand_required = true, arg_required_else_help = true, max_term_width = 100)]
-#[command(after_help = "Begin with `memos up --sample`, then `memos recall --user maria \"Where do I send her parcel?\"`.")]
+#[command(
+    after_help = "Begin with `memos up --sample`, then `memos recall --user maria \"Where do I send her parcel?\"`."
+)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -25,27 +27,43 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run memos: every service in one process.
+    ///
+    /// It keeps its own log on this disk and serves the HTTP API until it is stopped (Ctrl-C or SIGTERM). Whatever it
+    /// acknowledged is durable, so it may be killed at any time. Without API keys it serves this machine only.
     Up(UpArgs),
     /// Publish interactions from a file of JSON lines.
+    ///
+    /// There is one interaction on each line. A line that is refused is reported as FILE:LINE: field: message, and the
+    /// others go on; the exit code is 1 then. Interactions that have an id may be published again: a repeat is taken
+    /// once.
     Publish(PublishArgs),
     /// Ask what the model should know about somebody.
+    ///
+    /// Prints what was found, best first, with its score (0 to 1), the day it is about and the events it came from.
     Recall(RecallArgs),
     /// Publish the bundled sample to a running memos and ask it a few questions.
     Sample(ServerArgs),
     /// Show the settings in force and where each of them came from.
+    ///
+    /// The output is itself a settings file. With --defaults, prints the documented defaults instead.
     Config(ConfigArgs),
     /// List what could not be taken, or take it again.
     #[command(subcommand)]
     DeadLetters(DeadLettersCommand),
-    /// Make API keys.
+    /// Make API keys for tenants.
     #[command(subcommand)]
     ApiKey(ApiKeyCommand),
     /// Move a log: write it to a file, or make a data directory from one.
     #[command(subcommand)]
     Log(LogCommand),
     /// Print everything memos remembers, in an order that is the same after every rebuild.
+    ///
+    /// There is one JSON value on each line. It may run beside memos: it prints what is stored at that moment.
     Dump(DumpArgs),
     /// Rebuild everything from the log and compare it with what is stored.
+    ///
+    /// Also checks that every memory names where it came from. Nothing is changed; the exit code is 1 when something is
+    /// wrong. It may run beside memos: what arrives meanwhile is not looked at.
     Verify(VerifyArgs),
 }
 
@@ -61,17 +79,13 @@ pub(crate) struct SettingsArgs {
     /// The data directory: short for `--set data.dir=DIR`.
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
-    /// Address and port of the HTTP API: short for `--set gateway.listen=ADDR`.
-    #[arg(long, value_name = "ADDR")]
-    pub(crate) listen: Option<String>,
 }
 
 impl SettingsArgs {
-    /// The flags with a name of their own, as settings.
-    pub(crate) fn named_flags(&self) -> Vec<String> {
+    /// The flags as `key=value`, the strongest last: one with a name of its own is easier to see than a `--set`.
+    pub(crate) fn flags(&self) -> Vec<String> {
         let data = self.data.as_ref().map(|dir| format!("data.dir={}", dir.display()));
-        let listen = self.listen.as_ref().map(|listen| format!("gateway.listen={listen}"));
-        data.into_iter().chain(listen).collect()
+        self.set.iter().cloned().chain(data).collect()
     }
 }
 
@@ -88,28 +102,30 @@ pub(crate) struct ServerArgs {
 
 /// Flags of `memos up`.
 #[derive(Args, Clone, Debug)]
-#[command(
-    long_about = "Run memos: every service in one process, with a log of its own on this disk.\n\n\
-        It serves the HTTP API until it is stopped (Ctrl-C or SIGTERM). Whatever it acknowledged is durable, so it may \
-        be killed at any time. Without API keys it serves this machine only.",
-    after_help = "Example: memos up --data ./data --sample"
-)]
+#[command(after_help = "Example: memos up --data ./data --sample")]
 pub(crate) struct UpArgs {
     #[command(flatten)]
     pub(crate) settings: SettingsArgs,
+    /// Address and port of the HTTP API: short for `--set gateway.listen=ADDR`.
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Option<String>,
     /// Publish the bundled sample once memos is ready, ask a few questions, and go on serving.
     #[arg(long)]
     pub(crate) sample: bool,
 }
 
+impl UpArgs {
+    /// Where the settings come from, with the flags that only `up` has.
+    pub(crate) fn settings(&self) -> SettingsArgs {
+        let mut settings = self.settings.clone();
+        settings.set.extend(self.listen.as_ref().map(|listen| format!("gateway.listen={listen}")));
+        settings
+    }
+}
+
 /// Flags of `memos publish`.
 #[derive(Args, Clone, Debug)]
-#[command(
-    long_about = "Publish interactions from a file of JSON lines, one interaction per line.\n\n\
-        A line that is refused is reported as FILE:LINE: field: message, and the others go on; the exit code is 1 then. \
-        Interactions that have an id may be published again: a repeat is taken once.",
-    after_help = "Example: echo '{\"user_id\": \"alice\", \"content\": \"I moved to Lisbon in May.\"}' | memos publish --wait -"
-)]
+#[command(after_help = "Example: memos publish --wait interactions.jsonl")]
 pub(crate) struct PublishArgs {
     /// The file; `-` reads standard input.
     #[arg(value_name = "FILE")]
@@ -126,11 +142,7 @@ pub(crate) struct PublishArgs {
 
 /// Flags of `memos recall`.
 #[derive(Args, Clone, Debug)]
-#[command(
-    long_about = "Ask what the model should know about somebody.\n\n\
-        Prints what was found, best first, with its score (0 to 1), the day it is about and the events it came from.",
-    after_help = "Example: memos recall --user alice \"Where does she live?\""
-)]
+#[command(after_help = "Example: memos recall --user alice \"Where does she live?\"")]
 #[command(group = clap::ArgGroup::new("owner").required(true).multiple(true).args(["user", "agent", "session"]))]
 pub(crate) struct RecallArgs {
     /// The question, in plain words.
@@ -163,11 +175,7 @@ pub(crate) struct RecallArgs {
 
 /// Flags of `memos config`.
 #[derive(Args, Clone, Debug)]
-#[command(
-    long_about = "Show the settings in force and where each of them came from.\n\n\
-        The output is itself a settings file. With --defaults, prints the documented defaults instead.",
-    after_help = "Example: memos config --defaults > memos.toml"
-)]
+#[command(after_help = "Example: memos config --defaults > memos.toml")]
 pub(crate) struct ConfigArgs {
     #[command(flatten)]
     pub(crate) settings: SettingsArgs,
@@ -226,12 +234,10 @@ pub(crate) enum ApiKeyCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum LogCommand {
     /// Write all topics of a log to a file.
-    #[command(
-        long_about = "Write all topics of a log to a file of JSON lines, with a checksum at its end.\n\n\
-            Stop memos first, so that the copy is complete. The file holds everything memos knows, and the hash secret: \
-            keep it as safe as the data directory.",
-        after_help = "Example: memos log export --data ./data memos-log.jsonl"
-    )]
+    ///
+    /// The file is JSON lines with a checksum at its end. Stop memos first, so that the copy is complete. The file holds
+    /// everything memos knows, and the hash secret: keep it as safe as the data directory.
+    #[command(after_help = "Example: memos log export --data ./data memos-log.jsonl")]
     Export {
         /// The file; `-` writes to standard output.
         #[arg(value_name = "FILE")]
@@ -240,12 +246,10 @@ pub(crate) enum LogCommand {
         settings: SettingsArgs,
     },
     /// Make a new data directory from such a file.
-    #[command(
-        long_about = "Make a new data directory from the file of an export.\n\n\
-            The directory must not exist yet, or be empty. It appears only when the whole file was read and its \
-            checksum is right. Offsets may differ from those in the old log; what memos remembers does not.",
-        after_help = "Example: memos log import --data ./copy --partitions 8 memos-log.jsonl"
-    )]
+    ///
+    /// The directory must not exist yet, or be empty. It appears only when the whole file was read and its checksum is
+    /// right. Offsets may differ from those in the old log; what memos remembers does not.
+    #[command(after_help = "Example: memos log import --data ./copy --partitions 8 memos-log.jsonl")]
     Import {
         /// The file; `-` reads standard input.
         #[arg(value_name = "FILE")]
@@ -260,11 +264,7 @@ pub(crate) enum LogCommand {
 
 /// Flags of `memos dump`.
 #[derive(Args, Clone, Debug)]
-#[command(
-    long_about = "Print everything memos remembers as JSON lines, in an order that is the same after every rebuild.\n\n\
-        Stop memos first, or dump a copy of its directory.",
-    after_help = "Example: memos dump --data ./data --hash"
-)]
+#[command(after_help = "Example: memos dump --data ./data --hash")]
 pub(crate) struct DumpArgs {
     /// Print only the hash of the dump.
     #[arg(long)]
@@ -275,11 +275,7 @@ pub(crate) struct DumpArgs {
 
 /// Flags of `memos verify`.
 #[derive(Args, Clone, Debug)]
-#[command(
-    long_about = "Rebuild everything from the log, compare it with what is stored, and check that every memory names \
-        where it came from.\n\nNothing is changed. The exit code is 1 when something differs.",
-    after_help = "Example: memos verify --data ./data"
-)]
+#[command(after_help = "Example: memos verify --data ./data")]
 pub(crate) struct VerifyArgs {
     #[command(flatten)]
     pub(crate) settings: SettingsArgs,
@@ -313,8 +309,7 @@ mod tests {
     fn named_flags_are_settings() {
         let cli = Cli::try_parse_from(["memos", "up", "--data", "/d", "--listen", "127.0.0.1:1", "--set", "a.b=1"]);
         let Command::Up(up) = cli.expect("a good line").command else { panic!("another command") };
-        assert_eq!(up.settings.named_flags(), ["data.dir=/d", "gateway.listen=127.0.0.1:1"]);
-        assert_eq!(up.settings.set, ["a.b=1"]);
+        assert_eq!(up.settings().flags(), ["a.b=1", "gateway.listen=127.0.0.1:1", "data.dir=/d"]);
         assert!(!up.sample);
     }
 

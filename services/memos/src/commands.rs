@@ -9,10 +9,13 @@ use crate::cli::ServerArgs;
 pub(crate) mod api_key;
 pub(crate) mod config;
 pub(crate) mod dead_letters;
+pub(crate) mod dump;
 pub(crate) mod log;
 pub(crate) mod publish;
 pub(crate) mod recall;
 pub(crate) mod sample;
+pub(crate) mod up;
+pub(crate) mod verify;
 
 /// A client of the server that the flags name.
 fn client(server: &ServerArgs) -> anyhow::Result<Client> {

@@ -1,5 +1,6 @@
 //! The memos binary: reads the command line, and hands over to the command.
 
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -8,13 +9,30 @@ use crate::cli::{ApiKeyCommand, Cli, Command};
 
 mod cli;
 mod commands;
+mod embedded;
 mod secret;
 mod settings;
 
-fn main() -> anyhow::Result<ExitCode> {
-    let mut out = std::io::stdout().lock();
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(code) => code,
+        // Whoever reads our output has seen enough, as with `memos config | head`.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            drop(writeln!(std::io::stderr(), "memos: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<ExitCode> {
+    let mut out = std::io::stdout();
+    if let Command::Up(args) = &command {
+        // It brings a runtime of its own, on which actors and HTTP live.
+        return commands::up::run(args, &mut out).map(|()| ExitCode::SUCCESS);
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    match Cli::parse().command {
+    match command {
         Command::Publish(args) => return runtime.block_on(commands::publish::run(&args, &mut out)),
         Command::Recall(args) => runtime.block_on(commands::recall::run(&args, &mut out))?,
         Command::Sample(server) => runtime.block_on(commands::sample::run(&server, &mut out))?,
@@ -22,7 +40,16 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::DeadLetters(command) => runtime.block_on(commands::dead_letters::run(&command, &mut out))?,
         Command::ApiKey(ApiKeyCommand::New { tenant, id }) => commands::api_key::new(&tenant, id.as_deref(), &mut out)?,
         Command::Log(command) => commands::log::run(&command, &mut out)?,
-        Command::Up(_) | Command::Dump(_) | Command::Verify(_) => anyhow::bail!("not wired yet"),
+        Command::Dump(args) => commands::dump::run(&args, &mut out)?,
+        Command::Verify(args) => return commands::verify::run(&args, &mut out),
+        Command::Up(_) => unreachable!("it was handled above"),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let cause = |cause: &(dyn std::error::Error + 'static)| {
+        cause.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
+    };
+    error.chain().any(cause)
 }

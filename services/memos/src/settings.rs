@@ -112,22 +112,31 @@ impl Default for RetentionDays {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct WorkingMemory {
+    pub(crate) batch_records: usize,
+    pub(crate) batch_bytes: usize,
     pub(crate) active_max: usize,
     pub(crate) passivate_after_seconds: u64,
     pub(crate) idle_tick_seconds: u64,
-    pub(crate) batch_records: usize,
-    pub(crate) mailbox: usize,
 }
 
 impl Default for WorkingMemory {
     fn default() -> Self {
-        Self {
-            active_max: 20_000,
-            passivate_after_seconds: 60,
-            idle_tick_seconds: 1800,
-            batch_records: 4096,
-            mailbox: 256,
-        }
+        let working_memory::Settings {
+            batch_records,
+            batch_bytes,
+            active_max,
+            passivate_after_seconds,
+            idle_tick_seconds,
+        } = Default::default();
+        Self { batch_records, batch_bytes, active_max, passivate_after_seconds, idle_tick_seconds }
+    }
+}
+
+impl WorkingMemory {
+    /// The same in the words of the component.
+    pub(crate) fn settings(&self) -> working_memory::Settings {
+        let Self { batch_records, batch_bytes, active_max, passivate_after_seconds, idle_tick_seconds } = *self;
+        working_memory::Settings { batch_records, batch_bytes, active_max, passivate_after_seconds, idle_tick_seconds }
     }
 }
 
@@ -136,12 +145,23 @@ impl Default for WorkingMemory {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Consolidator {
     pub(crate) batch_records: usize,
-    pub(crate) snapshot_every_steps: u64,
+    pub(crate) batch_bytes: usize,
+    pub(crate) bank_bytes: usize,
+    pub(crate) snapshot_every: u64,
 }
 
 impl Default for Consolidator {
     fn default() -> Self {
-        Self { batch_records: 1024, snapshot_every_steps: 256 }
+        let consolidator::Settings { batch_records, batch_bytes, bank_bytes, snapshot_every } = Default::default();
+        Self { batch_records, batch_bytes, bank_bytes, snapshot_every }
+    }
+}
+
+impl Consolidator {
+    /// The same in the words of the component.
+    pub(crate) fn settings(&self) -> consolidator::Settings {
+        let Self { batch_records, batch_bytes, bank_bytes, snapshot_every } = *self;
+        consolidator::Settings { batch_records, batch_bytes, bank_bytes, snapshot_every }
     }
 }
 
@@ -149,14 +169,24 @@ impl Default for Consolidator {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Recall {
-    pub(crate) cache_bytes: usize,
+    pub(crate) bank_bytes: usize,
+    pub(crate) conversations_max: usize,
     pub(crate) batch_records: usize,
-    pub(crate) queries: usize,
+    pub(crate) batch_bytes: usize,
 }
 
 impl Default for Recall {
     fn default() -> Self {
-        Self { cache_bytes: 256 << 20, batch_records: 4096, queries: 64 }
+        let recall::Settings { bank_bytes, conversations_max, batch_records, batch_bytes } = Default::default();
+        Self { bank_bytes, conversations_max, batch_records, batch_bytes }
+    }
+}
+
+impl Recall {
+    /// The same in the words of the component.
+    pub(crate) fn settings(&self) -> recall::Settings {
+        let Self { bank_bytes, conversations_max, batch_records, batch_bytes } = *self;
+        recall::Settings { bank_bytes, conversations_max, batch_records, batch_bytes }
     }
 }
 
@@ -167,9 +197,7 @@ impl Default for Recall {
 pub(crate) fn load(args: &SettingsArgs) -> anyhow::Result<Loaded<Settings>> {
     let mut sources = Sources::of_process(DEFAULTS);
     sources.file.clone_from(&args.config);
-    // The flags with a name of their own are the same as `--set`, and stronger, because they are easier to see.
-    sources.flags.clone_from(&args.set);
-    sources.flags.extend(args.named_flags());
+    sources.flags = args.flags();
     let loaded: Loaded<Settings> = settings::load(&sources).context("load the settings")?;
     loaded.settings.check().context("check the settings")?;
     Ok(loaded)
@@ -189,10 +217,11 @@ impl Settings {
             ("log.queue_bytes", self.log.queue_bytes),
             ("working_memory.active_max", self.working_memory.active_max),
             ("working_memory.batch_records", self.working_memory.batch_records),
-            ("working_memory.mailbox", self.working_memory.mailbox),
+            ("working_memory.batch_bytes", self.working_memory.batch_bytes),
             ("consolidator.batch_records", self.consolidator.batch_records),
+            ("consolidator.batch_bytes", self.consolidator.batch_bytes),
             ("recall.batch_records", self.recall.batch_records),
-            ("recall.queries", self.recall.queries),
+            ("recall.batch_bytes", self.recall.batch_bytes),
             ("rules.window_turns_max", self.rules.window_turns_max),
             ("rules.bank_max", self.rules.bank_max),
         ];
@@ -281,8 +310,8 @@ mod tests {
         settings.log.partitions = 0;
         assert!(settings.check().expect_err("no partitions").to_string().contains("log.partitions"));
         let mut settings = Settings::default();
-        settings.recall.queries = 0;
-        assert!(settings.check().expect_err("no queries").to_string().contains("recall.queries"));
+        settings.recall.batch_records = 0;
+        assert!(settings.check().expect_err("no events").to_string().contains("recall.batch_records"));
         let mut settings = Settings::default();
         settings.gateway.inlets[0].name = "A/B".to_owned();
         assert!(format!("{:#}", settings.check().expect_err("no name")).contains("A/B"));

@@ -16,6 +16,7 @@ pub mod dead_letter;
 pub mod envelope;
 pub mod inlet;
 
+mod clock;
 mod compaction;
 mod error;
 mod local;
@@ -29,6 +30,7 @@ mod topic;
 
 pub use memory_core::{Offset, Partition, Timestamp};
 
+pub use crate::clock::now;
 pub use crate::error::{Error, ErrorKind};
 pub use crate::local::settings::{FailureHook, LocalLogSettings};
 pub use crate::local::{Checked, LocalLog};

@@ -21,6 +21,31 @@ pub struct Step {
     pub consumed: Option<Consumed>,
 }
 
+impl Step {
+    fn rows(&self) -> impl Iterator<Item = &Row> {
+        let (changes, rows): (&[Change], &[Row]) = match &self.body {
+            Body::Changes { changes, .. } => (changes, &[]),
+            Body::Snapshot { rows, .. } => (&[], rows),
+        };
+        let changed = changes.iter().filter_map(|change| match change {
+            Change::Put(row) => Some(row),
+            Change::Delete(_) => None,
+        });
+        changed.chain(rows)
+    }
+
+    /// The events of which it tells what became of them.
+    pub fn events(&self) -> impl Iterator<Item = &EventId> {
+        self.rows().filter_map(|row| if let Row::Fate(fate) = row { Some(&fate.event_id) } else { None })
+    }
+
+    /// Whose step it is, if it says so. Every step of changes does.
+    #[must_use]
+    pub fn owner(&self) -> Option<&Owner> {
+        self.rows().find_map(|row| if let Row::Subject(subject) = row { Some(&subject.owner) } else { None })
+    }
+}
+
 /// A position in `consolidations`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Consumed {

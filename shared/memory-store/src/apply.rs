@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 
 use event_log::{LogId, Offset, Partition, Topic};
-use memory_core::refold::StepGap;
+use memory_core::Handle;
 use memory_core::step::{Body, Change, Row, RowKey, Step, SubjectRow};
 use memory_core::subject::TenantTag;
-use memory_core::{Handle, Invariant};
 use rocksdb::WriteBatch;
 
 use crate::keys::{self, KeyKind, ROW_KINDS};
@@ -18,8 +17,10 @@ use crate::{Error, Store, codec, read};
 pub enum Verdict {
     /// It was the first with its number.
     Applied,
-    /// Another with its number came first, or it was read before.
+    /// It was read before, or stands in the log twice.
     Known,
+    /// Another with its number came first.
+    Lost,
     /// It was a tombstone.
     Gone,
 }
@@ -37,65 +38,56 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Gap`] when a step is missing: then nothing of the batch is applied. [`Error::Io`].
-    pub fn apply(&self, log: LogId, partition: Partition, records: &[Record], next: Offset) -> Result<Vec<Verdict>, Error> {
-        let mut batch = Batch { store: self, write: WriteBatch::default(), numbers: BTreeMap::new(), tags: BTreeMap::new() };
-        let mut verdicts = Vec::with_capacity(records.len());
-        for record in records {
-            let verdict = batch.record(record).map_err(|error| match error {
-                Stop::Gap(source) => {
-                    Error::Gap { invariant: Invariant::StepsAreContiguous, partition, offset: record.offset, source }
-                }
-                Stop::Store(error) => error,
-            })?;
-            verdicts.push(verdict);
+    pub fn apply(
+        &self,
+        log: LogId,
+        partition: Partition,
+        records: &[Record],
+        next: Offset,
+    ) -> Result<Vec<Verdict>, Error> {
+        let verdicts = self.judge(partition, records)?;
+        let mut batch = Batch::new(self, log, partition);
+        for (record, verdict) in records.iter().zip(&verdicts) {
+            match (&record.step, verdict) {
+                (None, _) => batch.delete(KeyKind::StepWriter, &keys::step_writer(&record.key)),
+                (Some(step), Verdict::Applied) => batch.step(record, step)?,
+                (Some(_), Verdict::Known | Verdict::Lost | Verdict::Gone) => {}
+            }
         }
-        batch.positions(log, partition, records, next);
-        self.db.write(batch.write).map_err(|source| Error::Io { what: "write", source })?;
+        batch.write(next)?;
         Ok(verdicts)
-    }
-}
-
-enum Stop {
-    Gap(StepGap),
-    Store(Error),
-}
-
-impl From<Error> for Stop {
-    fn from(error: Error) -> Self {
-        Self::Store(error)
     }
 }
 
 struct Batch<'a> {
     store: &'a Store,
+    log: LogId,
+    partition: Partition,
     write: WriteBatch,
     /// Step numbers as they are after the batch so far.
     numbers: BTreeMap<Handle, StepNumbers>,
     tags: BTreeMap<Handle, TenantTag>,
 }
 
-impl Batch<'_> {
-    fn record(&mut self, record: &Record) -> Result<Verdict, Stop> {
-        let Some(step) = &record.step else {
-            self.delete(KeyKind::StepWriter, &keys::step_writer(&record.key));
-            return Ok(Verdict::Gone);
-        };
+impl<'a> Batch<'a> {
+    fn new(store: &'a Store, log: LogId, partition: Partition) -> Self {
+        let (numbers, tags) = (BTreeMap::new(), BTreeMap::new());
+        Self { store, log, partition, write: WriteBatch::default(), numbers, tags }
+    }
+
+    fn step(&mut self, record: &Record, step: &Step) -> Result<(), Error> {
         let subject = step.subject;
         let mut numbers = match self.numbers.get(&subject) {
             Some(numbers) => *numbers,
             None => self.store.step_numbers(subject)?,
         };
-        if step.number < numbers.next {
-            return Ok(Verdict::Known);
-        }
-        if step.number > numbers.next && !matches!(step.body, Body::Snapshot { part: 0, .. }) {
-            return Err(Stop::Gap(StepGap { subject, expected: numbers.next, found: step.number }));
-        }
         numbers.next = step.number.next();
         match &step.body {
-            Body::Changes { changes, .. } => self.changes(subject, changes),
+            Body::Changes { changes, .. } => self.changes(subject, changes)?,
             Body::Snapshot { part, parts, rows } => {
-                self.snapshot(step, *part, *parts, rows)?;
+                // A snapshot looks at what is stored, so what the batch holds must be: with the position before it.
+                self.write(record.offset)?;
+                self.snapshot(subject, *part, *parts, rows)?;
                 if part + 1 == *parts {
                     numbers.after_snapshot = numbers.next;
                 }
@@ -105,102 +97,122 @@ impl Batch<'_> {
         let key = keys::of_subject(KeyKind::NextStep, subject);
         self.put(KeyKind::NextStep, &key, &codec::encode(&numbers));
         self.put(KeyKind::StepWriter, &keys::step_writer(&record.key), &[]);
-        Ok(Verdict::Applied)
+        // A record that lost tells nothing: what its writer had consumed by then need not be in any step.
+        if let Some(consumed) = step.consumed.as_ref().filter(|consumed| consumed.log == self.log.uuid()) {
+            let key = keys::position(&Topic::Consolidations, consumed.partition);
+            self.put(KeyKind::Position, &key, &read::position_bytes(self.log, consumed.next));
+        }
+        Ok(())
     }
 
-    fn changes(&mut self, subject: Handle, changes: &[Change]) {
-        // The subject row stands last in a step, but the indexes of its other rows need its tenant.
-        let owner = changes.iter().find_map(|change| match change {
-            Change::Put(Row::Subject(row)) => Some(row),
-            Change::Put(_) | Change::Delete(_) => None,
+    fn changes(&mut self, subject: Handle, changes: &[Change]) -> Result<(), Error> {
+        let rows = changes.iter().filter_map(|change| match change {
+            Change::Put(row) => Some(row),
+            Change::Delete(_) => None,
         });
-        if let Some(row) = owner {
-            self.learn_tenant(subject, row);
-        }
+        let tag = self.tag(subject, rows)?;
         for change in changes {
             match change {
-                Change::Put(row) => self.put_row(subject, row),
-                Change::Delete(key) => self.delete_row(subject, key),
+                Change::Put(row) => self.put_row(subject, tag, row),
+                Change::Delete(key) => self.delete_row(subject, tag, key),
             }
         }
+        Ok(())
     }
 
     /// Parts wait in the store until the last one is there; then they replace every row of the subject.
-    fn snapshot(&mut self, step: &Step, part: u32, parts: u32, rows: &[Row]) -> Result<(), Error> {
-        // A snapshot reads what is stored, so what the batch holds already must be. Each step of it carries its own
-        // mark, so a crash right after this leaves a store that only has to read a little again.
-        let written = std::mem::take(&mut self.write);
-        self.store.db.write(written).map_err(|source| Error::Io { what: "write", source })?;
-        let subject = step.subject;
+    fn snapshot(&mut self, subject: Handle, part: u32, parts: u32, rows: &[Row]) -> Result<(), Error> {
+        let ends = part + 1 == parts;
         let prefix = keys::of_subject(KeyKind::SnapshotPart, subject);
         let mut all: Vec<Row> = Vec::new();
-        for waiting in self.store.scan(KeyKind::SnapshotPart, &prefix) {
-            let (name, value) = waiting?;
-            // What waits when a snapshot begins is the rest of one that never ended.
-            if part == 0 || part + 1 == parts {
+        if part == 0 || ends {
+            for waiting in self.store.scan(KeyKind::SnapshotPart, &prefix) {
+                let (name, value) = waiting?;
                 self.delete(KeyKind::SnapshotPart, &name);
-            }
-            if part > 0 {
-                all.extend(codec::decode::<Vec<Row>>(KeyKind::SnapshotPart, subject, &value)?);
+                // What waits when a snapshot begins is the rest of one that never ended.
+                if part > 0 {
+                    all.extend(codec::decode::<Vec<Row>>(KeyKind::SnapshotPart, subject, &value)?);
+                }
             }
         }
-        if part + 1 < parts {
+        if !ends {
             let key = [prefix.as_slice(), &part.to_be_bytes()].concat();
             self.put(KeyKind::SnapshotPart, &key, &codec::encode(&rows));
             return Ok(());
         }
         all.extend(rows.iter().cloned());
-        for kind in ROW_KINDS {
-            for row in self.store.rows_of_kind(kind, subject)? {
-                self.delete_row(subject, &row.key());
-            }
-        }
+        let tag = self.tag(subject, all.iter())?;
+        self.delete_all_rows(subject, tag)?;
         for row in &all {
-            if let Row::Subject(row) = row {
-                self.learn_tenant(subject, row);
-            }
-        }
-        for row in &all {
-            self.put_row(subject, row);
+            self.put_row(subject, tag, row);
         }
         Ok(())
     }
 
-    fn learn_tenant(&mut self, subject: Handle, row: &SubjectRow) {
-        let store = self.store;
-        self.tags.entry(subject).or_insert_with(|| row.owner.tenant.tag(&store.secret));
+    /// Removes every stored row of a subject. It looks at keys alone: a snapshot also replaces a row that nobody can
+    /// read any more.
+    fn delete_all_rows(&mut self, subject: Handle, tag: Option<TenantTag>) -> Result<(), Error> {
+        for kind in ROW_KINDS {
+            for row in self.store.scan(kind, &keys::of_subject(kind, subject)) {
+                let (key, _) = row?;
+                self.delete(kind, &key);
+                if let Some((index, key)) = tag.and_then(|tag| keys::index_of(tag, subject, kind, &key)) {
+                    self.delete(index, &key);
+                }
+            }
+        }
+        Ok(())
     }
 
-    fn put_row(&mut self, subject: Handle, row: &Row) {
+    /// The tenant of a subject, from the subject row that comes with a step, or from the stored one.
+    fn tag<'r>(&mut self, subject: Handle, rows: impl Iterator<Item = &'r Row>) -> Result<Option<TenantTag>, Error> {
+        if let Some(tag) = self.tags.get(&subject) {
+            return Ok(Some(*tag));
+        }
+        let mut owners = rows.filter_map(|row| match row {
+            Row::Subject(row) => Some(row.owner.tenant.clone()),
+            Row::Memory(_) | Row::Revision(_) | Row::Source(_) | Row::Window(_) | Row::Rules(_) | Row::Fate(_) => None,
+        });
+        let tenant = match owners.next() {
+            Some(tenant) => Some(tenant),
+            None => {
+                let stored = self.store.get(KeyKind::Subject, &keys::of_subject(KeyKind::Subject, subject))?;
+                let row =
+                    stored.map(|bytes| codec::decode::<SubjectRow>(KeyKind::Subject, subject, &bytes)).transpose()?;
+                row.map(|row| row.owner.tenant)
+            }
+        };
+        let tag = tenant.map(|tenant| tenant.tag(&self.store.secret));
+        if let Some(tag) = tag {
+            self.tags.insert(subject, tag);
+        }
+        Ok(tag)
+    }
+
+    fn put_row(&mut self, subject: Handle, tag: Option<TenantTag>, row: &Row) {
         let (kind, key) = keys::row(subject, &row.key());
         self.put(kind, &key, &codec::encode_row(row));
-        let Some(tag) = self.tags.get(&subject).copied() else { return };
-        match row {
-            Row::Memory(memory) => {
-                self.put(KeyKind::MemoryIndex, &keys::memory_index(tag, memory.id), subject.as_bytes());
-            }
-            Row::Fate(fate) => self.put(KeyKind::EventIndex, &keys::event_index(tag, &fate.event_id, subject), &[]),
-            Row::Subject(_) | Row::Revision(_) | Row::Source(_) | Row::Window(_) | Row::Rules(_) => {}
+        if let Some((index, key)) = tag.and_then(|tag| keys::index_of(tag, subject, kind, &key)) {
+            // The key of an event's index names the subject already.
+            let value: &[u8] = if index == KeyKind::MemoryIndex { subject.as_bytes() } else { &[] };
+            self.put(index, &key, value);
         }
     }
 
-    fn delete_row(&mut self, subject: Handle, row: &RowKey) {
+    fn delete_row(&mut self, subject: Handle, tag: Option<TenantTag>, row: &RowKey) {
         let (kind, key) = keys::row(subject, row);
         self.delete(kind, &key);
-        if let (RowKey::Memory(id), Some(tag)) = (row, self.tags.get(&subject).copied()) {
-            self.delete(KeyKind::MemoryIndex, &keys::memory_index(tag, *id));
+        if let Some((index, key)) = tag.and_then(|tag| keys::index_of(tag, subject, kind, &key)) {
+            self.delete(index, &key);
         }
     }
 
-    /// The position in `memories`, and the one in `consolidations` that the last step tells.
-    fn positions(&mut self, log: LogId, partition: Partition, records: &[Record], next: Offset) {
-        let key = keys::position(&Topic::Memories, partition);
-        self.put(KeyKind::Position, &key, &read::position_bytes(log, next));
-        let consumed = records.iter().rev().find_map(|record| record.step.as_ref()?.consumed.as_ref());
-        if let Some(consumed) = consumed.filter(|consumed| consumed.log == log.uuid()) {
-            let key = keys::position(&Topic::Consolidations, consumed.partition);
-            self.put(KeyKind::Position, &key, &read::position_bytes(log, consumed.next));
-        }
+    /// Writes what the batch holds with the position up to which that is.
+    fn write(&mut self, next: Offset) -> Result<(), Error> {
+        let key = keys::position(&Topic::Memories, self.partition);
+        self.put(KeyKind::Position, &key, &read::position_bytes(self.log, next));
+        let write = std::mem::take(&mut self.write);
+        self.store.db.write(write).map_err(|source| Error::Io { what: "write", source })
     }
 
     fn put(&mut self, kind: KeyKind, key: &[u8], value: &[u8]) {

@@ -16,7 +16,8 @@ pub(crate) const VERSION: u8 = 1;
 pub(crate) fn encode<T: Serialize>(value: &T) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(256);
     bytes.push(VERSION);
-    serde_json::to_writer(&mut bytes, value).expect("rows are plain data, and a vector takes whatever is written to it");
+    serde_json::to_writer(&mut bytes, value)
+        .expect("rows are plain data, and a vector takes whatever is written to it");
     bytes
 }
 

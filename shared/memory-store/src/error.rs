@@ -14,7 +14,9 @@ pub enum Error {
         #[source]
         source: rocksdb::Error,
     },
-    #[error("the store in {dir} has format {found}; this memos reads format {known}: use the version that wrote it, or delete the directory to build it again from the log")]
+    #[error(
+        "the store in {dir} has format {found}; this memos reads format {known}: use the version that wrote it, or delete the directory to build it again from the log"
+    )]
     Format { dir: PathBuf, found: String, known: u32 },
     #[error("{what} the store")]
     Io {
@@ -39,7 +41,9 @@ pub enum Error {
         #[source]
         source: StepGap,
     },
-    #[error("{invariant}: the store has read {topic} partition {partition} up to {position}, but the log ends at {high}: the log was truncated or replaced; delete the store to build it again from the log")]
+    #[error(
+        "{invariant}: the store has read {topic} partition {partition} up to {position}, but the log ends at {high}: the log was truncated or replaced; delete the store to build it again from the log"
+    )]
     Ahead { invariant: Invariant, topic: Topic, partition: Partition, position: Offset, high: Offset },
     #[error("read the log")]
     Log(#[source] event_log::Error),

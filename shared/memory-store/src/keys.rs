@@ -3,8 +3,8 @@
 //! A key of a subject's row can only be made from its [`Handle`], and one of an index only from a [`TenantTag`]: there
 //! is no way to write a key that reaches over a tenant's border (law L08).
 
-use memory_core::subject::TenantTag;
 use memory_core::step::RowKey;
+use memory_core::subject::TenantTag;
 use memory_core::{EventId, Handle, MemoryId, Seq};
 use uuid::Uuid;
 
@@ -109,7 +109,9 @@ pub(crate) fn row(subject: Handle, row: &RowKey) -> (KeyKind, Vec<u8>) {
     let (kind, suffix): (KeyKind, Vec<u8>) = match row {
         RowKey::Subject => (KeyKind::Subject, Vec::new()),
         RowKey::Memory(id) => (KeyKind::Memory, id.as_uuid().as_bytes().to_vec()),
-        RowKey::Revision(id, version) => (KeyKind::Revision, [id.as_uuid().as_bytes().as_slice(), &version.to_be_bytes()].concat()),
+        RowKey::Revision(id, version) => {
+            (KeyKind::Revision, [id.as_uuid().as_bytes().as_slice(), &version.to_be_bytes()].concat())
+        }
         RowKey::Source(seq) => (KeyKind::Source, seq_bytes(*seq)),
         RowKey::Window(seq) => (KeyKind::Window, seq_bytes(*seq)),
         RowKey::Rules(fingerprint) => (KeyKind::Rules, fingerprint.to_be_bytes().to_vec()),
@@ -145,6 +147,32 @@ pub(crate) fn event_index(tenant: TenantTag, event: &EventId, subject: Handle) -
     key
 }
 
+/// The index row that stands beside a row of a subject; `None` for the kinds that are not indexed.
+pub(crate) fn index_of(tenant: TenantTag, subject: Handle, kind: KeyKind, key: &[u8]) -> Option<(KeyKind, Vec<u8>)> {
+    let name = key.get(2 + Handle::BYTES..)?;
+    match kind {
+        KeyKind::Memory => Some((KeyKind::MemoryIndex, index(KeyKind::MemoryIndex, tenant, name))),
+        KeyKind::Fate => {
+            let event = EventId::try_new(std::str::from_utf8(name).ok()?)?;
+            Some((KeyKind::EventIndex, event_index(tenant, &event, subject)))
+        }
+        KeyKind::Subject
+        | KeyKind::Revision
+        | KeyKind::Source
+        | KeyKind::Window
+        | KeyKind::Rules
+        | KeyKind::NextStep
+        | KeyKind::StepWriter
+        | KeyKind::SnapshotPart
+        | KeyKind::MemoryIndex
+        | KeyKind::EventIndex
+        | KeyKind::Position
+        | KeyKind::Boundary
+        | KeyKind::Spill
+        | KeyKind::OpenFrom => None,
+    }
+}
+
 fn index(kind: KeyKind, tenant: TenantTag, id: &[u8]) -> Vec<u8> {
     let mut key = Vec::with_capacity(64);
     key.extend_from_slice(&kind.bytes());
@@ -172,10 +200,10 @@ pub(crate) fn subject_in(kind: KeyKind, key: &[u8]) -> Result<Handle, Error> {
     bytes.map(Handle::from_bytes).ok_or(Error::Key { kind: kind.name(), length: key.len() })
 }
 
-/// The subject at the end of an event-index key.
-pub(crate) fn subject_at_end(key: &[u8]) -> Result<Handle, Error> {
-    let bytes = key.len().checked_sub(Handle::BYTES).and_then(|start| key[start..].try_into().ok());
-    bytes.map(Handle::from_bytes).ok_or(Error::Key { kind: KeyKind::EventIndex.name(), length: key.len() })
+/// The subject at the end of the key of an event's index, or that a memory's index leads to.
+pub(crate) fn subject_at_end(kind: KeyKind, bytes: &[u8]) -> Result<Handle, Error> {
+    let handle = bytes.last_chunk().copied().map(Handle::from_bytes);
+    handle.ok_or(Error::Key { kind: kind.name(), length: bytes.len() })
 }
 
 /// A log's name as stored bytes.
@@ -191,11 +219,25 @@ mod tests {
     #[test]
     fn no_two_kinds_share_their_bytes_and_bytes_never_change() {
         let kinds = [
-            KeyKind::Subject, KeyKind::Memory, KeyKind::Revision, KeyKind::Source, KeyKind::Window, KeyKind::Rules, KeyKind::Fate,
-            KeyKind::NextStep, KeyKind::StepWriter, KeyKind::SnapshotPart, KeyKind::MemoryIndex, KeyKind::EventIndex, KeyKind::Position,
-            KeyKind::Boundary, KeyKind::Spill, KeyKind::OpenFrom,
+            KeyKind::Subject,
+            KeyKind::Memory,
+            KeyKind::Revision,
+            KeyKind::Source,
+            KeyKind::Window,
+            KeyKind::Rules,
+            KeyKind::Fate,
+            KeyKind::NextStep,
+            KeyKind::StepWriter,
+            KeyKind::SnapshotPart,
+            KeyKind::MemoryIndex,
+            KeyKind::EventIndex,
+            KeyKind::Position,
+            KeyKind::Boundary,
+            KeyKind::Spill,
+            KeyKind::OpenFrom,
         ];
-        let joined: Vec<String> = kinds.iter().map(|kind| String::from_utf8(kind.bytes().to_vec()).expect("ASCII")).collect();
+        let joined: Vec<String> =
+            kinds.iter().map(|kind| String::from_utf8(kind.bytes().to_vec()).expect("ASCII")).collect();
         assert_eq!(joined.join(" "), "sb me re so wi ru fa ns sw sp im ie po wm ws wo");
     }
 }

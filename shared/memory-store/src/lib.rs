@@ -11,6 +11,7 @@
 mod apply;
 mod codec;
 mod error;
+mod judge;
 mod keys;
 mod read;
 mod replica;

@@ -1,16 +1,20 @@
 //! What is read from a store: banks, rows, indexes and positions.
+//!
+//! A bank and the number of its next step are read as of one moment. In one process the consolidator writes the store
+//! that recall reads: a bank with older rows than its number says would never hear of the step in between.
 
 use event_log::{LogId, Offset, Partition, Topic};
 use memory_core::memory::Revision;
 use memory_core::refold::Rows;
-use memory_core::step::{Fate, FateRow, Row, RowKey};
+use memory_core::step::{Fate, FateRow, Row, RowKey, SubjectRow};
 use memory_core::subject::TenantTag;
-use memory_core::{Bank, EventId, Handle, MemoryId, StepNumber, TenantId};
-
+use memory_core::{Bank, EventId, Handle, MemoryId, Seq, StepNumber, TenantId};
+use rocksdb::IteratorMode;
 use serde::{Deserialize, Serialize};
 
 use crate::codec;
 use crate::keys::{self, KeyKind, ROW_KINDS};
+use crate::store::range;
 use crate::{Error, Store};
 
 /// Where a subject's steps stand.
@@ -28,9 +32,8 @@ impl Store {
     /// # Errors
     /// [`Error::Io`], [`Error::Row`].
     pub fn bank(&self, subject: Handle) -> Result<Bank, Error> {
-        let mut rows = self.rows_of_kind(KeyKind::Subject, subject)?;
-        rows.extend(self.rows_of_kind(KeyKind::Memory, subject)?);
-        Ok(Bank::load(self.next_step(subject)?, rows))
+        let (next, rows) = self.rows_now(&[KeyKind::Subject, KeyKind::Memory], subject)?;
+        Ok(Bank::load(next, rows))
     }
 
     /// Every row of a subject, in the order of the canonical dump.
@@ -38,20 +41,37 @@ impl Store {
     /// # Errors
     /// [`Error::Io`], [`Error::Row`].
     pub fn rows(&self, subject: Handle) -> Result<Rows, Error> {
-        let mut rows = Vec::new();
-        for kind in ROW_KINDS {
-            rows.extend(self.rows_of_kind(kind, subject)?);
-        }
-        Ok(Rows::from_rows(self.next_step(subject)?, rows))
+        let (next, rows) = self.rows_now(&ROW_KINDS, subject)?;
+        Ok(Rows::from_rows(next, rows))
     }
 
-    pub(crate) fn rows_of_kind(&self, kind: KeyKind, subject: Handle) -> Result<Vec<Row>, Error> {
+    /// The rows of some kinds and the number of the next step, as of one moment.
+    fn rows_now(&self, kinds: &[KeyKind], subject: Handle) -> Result<(StepNumber, Vec<Row>), Error> {
+        let io = |source| Error::Io { what: "read", source };
+        let moment = self.db.snapshot();
+        let key = keys::of_subject(KeyKind::NextStep, subject);
+        let numbers = moment.get_cf(self.family(KeyKind::NextStep), key).map_err(io)?;
+        let next = numbers_in(subject, numbers)?.next;
         let mut rows = Vec::new();
-        for row in self.scan(kind, &keys::of_subject(kind, subject)) {
-            let (_, value) = row?;
-            rows.extend(codec::decode_row(kind, subject, &value)?);
+        for kind in kinds {
+            let options = range(&keys::of_subject(*kind, subject));
+            for row in moment.iterator_cf_opt(self.family(*kind), options, IteratorMode::Start) {
+                let (_, value) = row.map_err(io)?;
+                rows.extend(codec::decode_row(*kind, subject, &value)?);
+            }
         }
-        Ok(rows)
+        Ok((next, rows))
+    }
+
+    /// The sequence number up to which the subject is consolidated.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Row`].
+    pub fn consolidated(&self, subject: Handle) -> Result<Seq, Error> {
+        let found = self.get(KeyKind::Subject, &keys::of_subject(KeyKind::Subject, subject))?;
+        let row: Option<SubjectRow> =
+            found.map(|bytes| codec::decode(KeyKind::Subject, subject, &bytes)).transpose()?;
+        Ok(row.map_or(Seq::FIRST, |row| row.next))
     }
 
     /// The number of the subject's next step.
@@ -68,7 +88,7 @@ impl Store {
     /// [`Error::Io`], [`Error::Row`].
     pub fn step_numbers(&self, subject: Handle) -> Result<StepNumbers, Error> {
         let found = self.get(KeyKind::NextStep, &keys::of_subject(KeyKind::NextStep, subject))?;
-        found.map_or(Ok(StepNumbers::default()), |bytes| codec::decode(KeyKind::NextStep, subject, &bytes))
+        numbers_in(subject, found)
     }
 
     /// The keys of the records of `memories` that hold the subject's steps below `number`.
@@ -124,7 +144,7 @@ impl Store {
     /// [`Error::Io`], [`Error::Key`].
     pub fn subject_of_memory(&self, tenant: TenantTag, memory: MemoryId) -> Result<Option<Handle>, Error> {
         let found = self.get(KeyKind::MemoryIndex, &keys::memory_index(tenant, memory))?;
-        found.map(|bytes| keys::subject_at_end(&bytes)).transpose()
+        found.map(|bytes| keys::subject_at_end(KeyKind::MemoryIndex, &bytes)).transpose()
     }
 
     /// The tenant's subjects that have an event of this id, mostly one.
@@ -133,7 +153,7 @@ impl Store {
     /// [`Error::Io`], [`Error::Key`].
     pub fn subjects_of_event(&self, tenant: TenantTag, event: &EventId) -> Result<Vec<Handle>, Error> {
         let rows = self.scan(KeyKind::EventIndex, &keys::event_index_prefix(tenant, event));
-        rows.map(|row| keys::subject_at_end(&row?.0)).collect()
+        rows.map(|row| keys::subject_at_end(KeyKind::EventIndex, &row?.0)).collect()
     }
 
     /// How far the store has read a topic of this log; the beginning when it never did.
@@ -144,6 +164,10 @@ impl Store {
         let found = self.get(KeyKind::Position, &keys::position(topic, partition))?;
         Ok(found.and_then(|bytes| position_in(&bytes, log)).unwrap_or(Offset::FIRST))
     }
+}
+
+fn numbers_in(subject: Handle, found: Option<Vec<u8>>) -> Result<StepNumbers, Error> {
+    found.map_or(Ok(StepNumbers::default()), |bytes| codec::decode(KeyKind::NextStep, subject, &bytes))
 }
 
 /// A stored position is the name of its log and an offset. In another log it means nothing.

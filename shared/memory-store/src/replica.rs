@@ -29,7 +29,13 @@ impl Replica {
                 let position = store.position(log.id(), &topic, partition)?;
                 let high = log.watermarks(&topic, partition).map_err(Error::Log)?.high;
                 if position > high {
-                    return Err(Error::Ahead { invariant: Invariant::StoreBehindLog, topic, partition, position, high });
+                    return Err(Error::Ahead {
+                        invariant: Invariant::StoreBehindLog,
+                        topic,
+                        partition,
+                        position,
+                        high,
+                    });
                 }
             }
         }
@@ -79,8 +85,8 @@ impl Replica {
         for (record, verdict) in read.into_iter().zip(verdicts) {
             match (&record.step, verdict) {
                 (Some(step), Verdict::Applied) => self.listeners.iter().for_each(|listener| listener(step)),
-                (_, Verdict::Known) => losers.push(record.key),
-                (None, Verdict::Applied) | (_, Verdict::Gone) => {}
+                (_, Verdict::Lost) => losers.push(record.key),
+                (None, Verdict::Applied) | (_, Verdict::Known | Verdict::Gone) => {}
             }
         }
         Ok(losers)

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use memory_core::HashSecret;
 use rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, Options, ReadOptions,
-    WriteBufferManager,
+    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, IteratorMode, Options,
+    PrefixRange, ReadOptions, WriteBufferManager,
 };
 
 use crate::Error;
@@ -57,7 +57,8 @@ impl Store {
         let mut options = options(settings);
         options.create_if_missing(true);
         options.create_missing_column_families(true);
-        let families = FAMILIES.map(|name| ColumnFamilyDescriptor::new(name, family_options(settings)));
+        let cache = Cache::new_lru_cache(settings.cache_bytes);
+        let families = FAMILIES.map(|name| ColumnFamilyDescriptor::new(name, family_options(settings, &cache)));
         let db = DB::open_cf_descriptors(&options, dir, families)
             .map_err(|source| Error::Open { dir: dir.to_owned(), source })?;
         let store = Self { db, dir: dir.to_owned(), secret };
@@ -88,7 +89,8 @@ impl Store {
                 .put_cf(meta, FORMAT_KEY, FORMAT.to_string())
                 .map_err(|source| Error::Io { what: "write the format of", source }),
             found => {
-                let found = found.map_or_else(|| "none".to_owned(), |bytes| String::from_utf8_lossy(&bytes).into_owned());
+                let found =
+                    found.map_or_else(|| "none".to_owned(), |bytes| String::from_utf8_lossy(&bytes).into_owned());
                 Err(Error::Format { dir: self.dir.clone(), found, known: FORMAT })
             }
         }
@@ -115,9 +117,7 @@ impl Store {
         kind: KeyKind,
         prefix: &[u8],
     ) -> impl Iterator<Item = Result<(Box<[u8]>, Box<[u8]>), Error>> + use<'_> {
-        let mut options = ReadOptions::default();
-        options.set_iterate_range(rocksdb::PrefixRange(prefix.to_vec()));
-        let rows = self.db.iterator_cf_opt(self.family(kind), options, rocksdb::IteratorMode::Start);
+        let rows = self.db.iterator_cf_opt(self.family(kind), range(prefix), IteratorMode::Start);
         rows.map(|row| row.map_err(|source| Error::Io { what: "scan", source }))
     }
 
@@ -154,14 +154,17 @@ impl std::fmt::Debug for Store {
     }
 }
 
+/// Bounds an iterator to the keys that begin with `prefix`.
+pub(crate) fn range(prefix: &[u8]) -> ReadOptions {
+    let mut options = ReadOptions::default();
+    options.set_iterate_range(PrefixRange(prefix.to_vec()));
+    options
+}
+
 fn options(settings: &Settings) -> Options {
     let mut options = Options::default();
-    let cache = Cache::new_lru_cache(settings.cache_bytes);
-    options.set_write_buffer_manager(&WriteBufferManager::new_write_buffer_manager_with_cache(
-        settings.write_buffer_bytes,
-        true,
-        cache,
-    ));
+    // Not charged to the block cache: the write buffers are the larger part, and would push every block out of it.
+    options.set_write_buffer_manager(&WriteBufferManager::new_write_buffer_manager(settings.write_buffer_bytes, true));
     options.set_max_open_files(256);
     options.set_max_background_jobs(2);
     options.set_max_total_wal_size(64 << 20);
@@ -171,9 +174,9 @@ fn options(settings: &Settings) -> Options {
     options
 }
 
-fn family_options(settings: &Settings) -> Options {
+fn family_options(settings: &Settings, cache: &Cache) -> Options {
     let mut blocks = BlockBasedOptions::default();
-    blocks.set_block_cache(&Cache::new_lru_cache(settings.cache_bytes / FAMILIES.len()));
+    blocks.set_block_cache(cache);
     blocks.set_bloom_filter(10.0, false);
     blocks.set_block_size(16 << 10);
     blocks.set_cache_index_and_filter_blocks(true);

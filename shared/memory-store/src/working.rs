@@ -4,10 +4,12 @@
 //! spilled row is no fold of anything; it only spares RAM within one run and is thrown away at the next start, when open
 //! windows are read from `interactions` again.
 
+use std::collections::BTreeMap;
+
 use event_log::envelope::{OpenFrom, Working};
 use event_log::{LogId, Offset, Partition, Topic};
-use memory_core::Handle;
 use memory_core::working_memory::{Boundary, WorkingMemory};
+use memory_core::{Generation, Handle, Seq};
 use rocksdb::WriteBatch;
 
 use crate::keys::{self, KeyKind};
@@ -22,11 +24,18 @@ impl Store {
     pub fn apply_working(&self, log: LogId, partition: Partition, rows: &[Working], next: Offset) -> Result<(), Error> {
         let mut write = WriteBatch::default();
         let family = self.family(KeyKind::Boundary);
+        // What stands after the rows so far: the store does not see the batch.
+        let mut newest: BTreeMap<Handle, (Generation, Seq)> = BTreeMap::new();
         for row in rows {
             match row {
                 Working::Boundary { log: of, boundary } => {
-                    let known = self.boundary(log, boundary.subject)?;
-                    if known.is_none_or(|known| (known.generation, known.next) <= (boundary.generation, boundary.next)) {
+                    let rank = (boundary.generation, boundary.next);
+                    let known = match newest.get(&boundary.subject) {
+                        Some(rank) => Some(*rank),
+                        None => self.boundary(log, boundary.subject)?.map(|known| (known.generation, known.next)),
+                    };
+                    if known.is_none_or(|known| known <= rank) {
+                        newest.insert(boundary.subject, rank);
                         let key = keys::of_subject(KeyKind::Boundary, boundary.subject);
                         write.put_cf(family, key, codec::encode(&(of, boundary)));
                     }

@@ -28,9 +28,7 @@ pub struct DiskSettings {
 
 impl Default for DiskSettings {
     fn default() -> Self {
-        Self {
-            min_free_bytes: 512 * 1024 * 1024,
-        }
+        Self { min_free_bytes: 512 * 1024 * 1024 }
     }
 }
 
@@ -47,11 +45,7 @@ impl DiskGuard {
     #[must_use]
     pub fn new(settings: DiskSettings, writable: Arc<AtomicBool>, metrics: &Metrics) -> Self {
         let free = metrics.gauge("memos_disk_free_bytes", "Free bytes on the disk of the data directory.");
-        Self {
-            settings,
-            writable,
-            free,
-        }
+        Self { settings, writable, free }
     }
 
     /// Takes one measurement and decides.
@@ -60,11 +54,7 @@ impl DiskGuard {
         let reserve = self.settings.min_free_bytes;
         let writable = self.writable.load(Ordering::Acquire);
         if writable && free < reserve {
-            tracing::error!(
-                free_bytes = free,
-                reserve_bytes = reserve,
-                "disk space is low, refusing writes"
-            );
+            tracing::error!(free_bytes = free, reserve_bytes = reserve, "disk space is low, refusing writes");
             self.writable.store(false, Ordering::Release);
         } else if !writable && free >= reserve.saturating_add(reserve / 4) {
             tracing::info!(free_bytes = free, "disk space is back, taking writes");
@@ -133,13 +123,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let writable = Arc::new(AtomicBool::new(true));
         let stop = Stop::new();
-        let guard = DiskGuard::new(
-            DiskSettings {
-                min_free_bytes: u64::MAX,
-            },
-            Arc::clone(&writable),
-            &Metrics::new(),
-        );
+        let guard = DiskGuard::new(DiskSettings { min_free_bytes: u64::MAX }, Arc::clone(&writable), &Metrics::new());
         let thread = guard.watch(dir.path(), stop.clone()).expect("the disk can be asked");
         assert!(!writable.load(Ordering::Acquire));
         stop.stop();

@@ -72,16 +72,10 @@ mod tests {
     #[test]
     fn the_process_is_what_its_parts_are() {
         let health = Health::new();
-        assert!(
-            health.is_live() && !health.is_ready(),
-            "nothing has said that it is ready"
-        );
+        assert!(health.is_live() && !health.is_ready(), "nothing has said that it is ready");
         health.set("gateway", State::Ready);
         health.set("recall", State::Starting);
-        assert!(
-            health.is_live() && !health.is_ready(),
-            "restoring is not a reason to restart"
-        );
+        assert!(health.is_live() && !health.is_ready(), "restoring is not a reason to restart");
         health.set("recall", State::Ready);
         assert!(health.is_ready());
         health.set("gateway", State::Draining);

@@ -27,10 +27,7 @@ pub struct LogSettings {
 
 impl Default for LogSettings {
     fn default() -> Self {
-        Self {
-            filter: "info".to_owned(),
-            format: LogFormat::Text,
-        }
+        Self { filter: "info".to_owned(), format: LogFormat::Text }
     }
 }
 
@@ -48,13 +45,9 @@ pub struct InvalidFilter {
 /// # Errors
 /// [`InvalidFilter`] when the filter does not parse.
 pub fn init_logging(settings: &LogSettings) -> Result<(), InvalidFilter> {
-    let filter = EnvFilter::try_new(&settings.filter).map_err(|source| InvalidFilter {
-        filter: settings.filter.clone(),
-        source,
-    })?;
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+    let filter = EnvFilter::try_new(&settings.filter)
+        .map_err(|source| InvalidFilter { filter: settings.filter.clone(), source })?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let begun = match settings.format {
         LogFormat::Text => builder.finish().try_init(),
         LogFormat::Json => builder.json().flatten_event(true).finish().try_init(),
@@ -70,10 +63,7 @@ mod tests {
 
     #[test]
     fn a_filter_that_does_not_parse_is_named() {
-        let settings = LogSettings {
-            filter: "gateway=loud".to_owned(),
-            format: LogFormat::Json,
-        };
+        let settings = LogSettings { filter: "gateway=loud".to_owned(), format: LogFormat::Json };
         let error = init_logging(&settings).expect_err("there is no such level");
         assert!(error.to_string().contains("gateway=loud"));
         assert!(init_logging(&LogSettings::default()).is_ok());

@@ -10,9 +10,8 @@ pub use prometheus::{Gauge, GaugeVec, Histogram, HistogramVec, IntCounter, IntCo
 
 /// Bounds of latency buckets, in seconds: from half a millisecond, where recall lives, to ten seconds, where every
 /// timeout has struck.
-pub const LATENCY_BUCKETS: [f64; 14] = [
-    0.0005, 0.001, 0.0025, 0.005, 0.0075, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,
-];
+pub const LATENCY_BUCKETS: [f64; 14] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.0075, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
 
 const FITS: &str = "metrics are declared once, with names and labels that the exporter takes";
 
@@ -32,14 +31,8 @@ impl Metrics {
     /// A registry that holds only `memos_build_info`.
     #[must_use]
     pub fn new() -> Self {
-        let metrics = Self {
-            registry: Registry::new(),
-        };
-        let build = metrics.gauges(
-            "memos_build_info",
-            "Always 1; the label names the release.",
-            &["version"],
-        );
+        let metrics = Self { registry: Registry::new() };
+        let build = metrics.gauges("memos_build_info", "Always 1; the label names the release.", &["version"]);
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         metrics
     }
@@ -85,9 +78,7 @@ impl Metrics {
     #[must_use]
     pub fn render(&self) -> String {
         let mut text = Vec::new();
-        TextEncoder::new()
-            .encode(&self.registry.gather(), &mut text)
-            .expect("writing to memory does not fail");
+        TextEncoder::new().encode(&self.registry.gather(), &mut text).expect("writing to memory does not fail");
         String::from_utf8(text).expect("the text format is UTF-8")
     }
 
@@ -104,13 +95,8 @@ mod tests {
     #[test]
     fn what_is_declared_is_rendered() {
         let metrics = Metrics::new();
-        metrics
-            .counters("memos_test_events_total", "Events.", &["outcome"])
-            .with_label_values(&["ok"])
-            .inc_by(3);
-        metrics
-            .histogram("memos_test_seconds", "Time.", &LATENCY_BUCKETS)
-            .observe(0.003);
+        metrics.counters("memos_test_events_total", "Events.", &["outcome"]).with_label_values(&["ok"]).inc_by(3);
+        metrics.histogram("memos_test_seconds", "Time.", &LATENCY_BUCKETS).observe(0.003);
         metrics.gauge("memos_test_bytes", "Bytes.").set(7);
         let text = metrics.render();
         for line in [

@@ -40,15 +40,8 @@ impl Sources {
     pub fn of_process(defaults: &'static str) -> Self {
         // Variables that are not UTF-8 cannot be ours: neither our names nor our values hold such bytes.
         let text = |text: std::ffi::OsString| text.into_string().ok();
-        let env = std::env::vars_os()
-            .filter_map(|(name, value)| Some((text(name)?, text(value)?)))
-            .collect();
-        Self {
-            defaults,
-            file: None,
-            env,
-            flags: Vec::new(),
-        }
+        let env = std::env::vars_os().filter_map(|(name, value)| Some((text(name)?, text(value)?))).collect();
+        Self { defaults, file: None, env, flags: Vec::new() }
     }
 }
 
@@ -113,27 +106,13 @@ pub enum Error {
     },
     /// There is no such setting.
     #[error("unknown setting `{key}` ({origin}){}", hint(nearest.as_deref()))]
-    Unknown {
-        key: String,
-        origin: Source,
-        nearest: Option<String>,
-    },
+    Unknown { key: String, origin: Source, nearest: Option<String> },
     /// A section was given a value, or a value a section.
     #[error("`{key}` ({origin}) {problem}")]
-    Shape {
-        key: String,
-        origin: Source,
-        problem: &'static str,
-    },
+    Shape { key: String, origin: Source, problem: &'static str },
     /// The text does not read as a value of the setting's type.
     #[error("`{key}` ({origin}) cannot be `{text}`: the default is {default}, so a {wanted} is expected")]
-    Value {
-        key: String,
-        origin: Source,
-        text: String,
-        default: String,
-        wanted: &'static str,
-    },
+    Value { key: String, origin: Source, text: String, default: String, wanted: &'static str },
     /// A flag is not of the form `key=value`.
     #[error("`--set {flag}` is not of the form key=value")]
     Flag { flag: String },
@@ -143,9 +122,7 @@ pub enum Error {
 }
 
 fn hint(nearest: Option<&str>) -> String {
-    nearest
-        .map(|nearest| format!(": did you mean `{nearest}`?"))
-        .unwrap_or_default()
+    nearest.map(|nearest| format!(": did you mean `{nearest}`?")).unwrap_or_default()
 }
 
 type Flat = BTreeMap<String, Value>;
@@ -156,10 +133,8 @@ type Flat = BTreeMap<String, Value>;
 /// See [`Error`]: every key must exist, every value must fit, and the message says which source is to be changed.
 pub fn load<T: DeserializeOwned>(sources: &Sources) -> Result<Loaded<T>, Error> {
     let known = flatten(&parse(sources.defaults, &Source::Default)?);
-    let mut effective: BTreeMap<String, (Value, Source)> = known
-        .iter()
-        .map(|(key, value)| (key.clone(), (value.clone(), Source::Default)))
-        .collect();
+    let mut effective: BTreeMap<String, (Value, Source)> =
+        known.iter().map(|(key, value)| (key.clone(), (value.clone(), Source::Default))).collect();
     if let Some(path) = &sources.file {
         let origin = Source::File(path.clone());
         for (key, value) in file_layer(path, &known)? {
@@ -182,22 +157,13 @@ pub fn load<T: DeserializeOwned>(sources: &Sources) -> Result<Loaded<T>, Error> 
         effective.insert(key.trim().to_owned(), (value, Source::Flag));
     }
     let settings = deserialize(&effective)?;
-    let origins = effective
-        .into_iter()
-        .map(|(key, (value, source))| Setting {
-            key,
-            value: value.to_string(),
-            source,
-        })
-        .collect();
+    let origins =
+        effective.into_iter().map(|(key, (value, source))| Setting { key, value: value.to_string(), source }).collect();
     Ok(Loaded { settings, origins })
 }
 
 fn parse(text: &str, origin: &Source) -> Result<Table, Error> {
-    text.parse().map_err(|source| Error::Syntax {
-        origin: origin.clone(),
-        source,
-    })
+    text.parse().map_err(|source| Error::Syntax { origin: origin.clone(), source })
 }
 
 /// The leaves of a tree of tables, by their paths. An array is a leaf, whatever it holds.
@@ -206,11 +172,7 @@ fn flatten(table: &Table) -> Flat {
     let mut open: Vec<(String, &Table)> = vec![(String::new(), table)];
     while let Some((prefix, table)) = open.pop() {
         for (name, value) in table {
-            let key = if prefix.is_empty() {
-                name.clone()
-            } else {
-                format!("{prefix}.{name}")
-            };
+            let key = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
             match value.as_table() {
                 Some(inner) if !inner.is_empty() => open.push((key, inner)),
                 Some(_) | None => drop(flat.insert(key, value.clone())),
@@ -221,10 +183,7 @@ fn flatten(table: &Table) -> Flat {
 }
 
 fn file_layer(path: &Path, known: &Flat) -> Result<Flat, Error> {
-    let text = std::fs::read_to_string(path).map_err(|source| Error::Unreadable {
-        path: path.to_owned(),
-        source,
-    })?;
+    let text = std::fs::read_to_string(path).map_err(|source| Error::Unreadable { path: path.to_owned(), source })?;
     let origin = Source::File(path.to_owned());
     let mut flat = flatten(&parse(&text, &origin)?);
     // A section that stands there with all its keys commented out says nothing, and that is fine if it exists.
@@ -236,34 +195,21 @@ fn file_layer(path: &Path, known: &Flat) -> Result<Flat, Error> {
 }
 
 fn is_section(key: &str, known: &Flat) -> bool {
-    known
-        .keys()
-        .any(|other| other.strip_prefix(key).is_some_and(|rest| rest.starts_with('.')))
+    known.keys().any(|other| other.strip_prefix(key).is_some_and(|rest| rest.starts_with('.')))
 }
 
 fn check_key(key: &str, origin: &Source, known: &Flat) -> Result<(), Error> {
     if known.contains_key(key) {
         return Ok(());
     }
-    let shape = |problem| Error::Shape {
-        key: key.to_owned(),
-        origin: origin.clone(),
-        problem,
-    };
+    let shape = |problem| Error::Shape { key: key.to_owned(), origin: origin.clone(), problem };
     if is_section(key, known) {
         return Err(shape("is a section and takes no value of its own"));
     }
-    if known.keys().any(|leaf| {
-        key.strip_prefix(leaf.as_str())
-            .is_some_and(|rest| rest.starts_with('.'))
-    }) {
+    if known.keys().any(|leaf| key.strip_prefix(leaf.as_str()).is_some_and(|rest| rest.starts_with('.'))) {
         return Err(shape("lies inside a setting that is a single value"));
     }
-    Err(Error::Unknown {
-        key: key.to_owned(),
-        origin: origin.clone(),
-        nearest: nearest(key, known),
-    })
+    Err(Error::Unknown { key: key.to_owned(), origin: origin.clone(), nearest: nearest(key, known) })
 }
 
 /// The most similar key there is. Whole paths are compared first; a key in the wrong section is found by its last
@@ -285,10 +231,7 @@ fn from_text(key: &str, text: &str, origin: &Source, known: &Flat) -> Result<Val
     if default.is_str() {
         return Ok(Value::String(text.to_owned()));
     }
-    let parsed = format!("value = {text}")
-        .parse::<Table>()
-        .ok()
-        .and_then(|mut table| table.remove("value"));
+    let parsed = format!("value = {text}").parse::<Table>().ok().and_then(|mut table| table.remove("value"));
     // A text that is not TOML at all is told the same as one of the wrong type.
     let value = parsed.unwrap_or_else(|| Value::String(text.to_owned()));
     check_type(key, origin, &value, default)?;
@@ -310,19 +253,12 @@ fn check_type(key: &str, origin: &Source, value: &Value, default: &Value) -> Res
 }
 
 fn deserialize<T: DeserializeOwned>(effective: &BTreeMap<String, (Value, Source)>) -> Result<T, Error> {
-    let invalid = |error: config::ConfigError| Error::Invalid {
-        message: error.to_string(),
-    };
+    let invalid = |error: config::ConfigError| Error::Invalid { message: error.to_string() };
     let mut builder = config::Config::builder();
     for (key, (value, source)) in effective {
-        builder = builder
-            .set_override(key, to_config(value, &source.to_string()))
-            .map_err(invalid)?;
+        builder = builder.set_override(key, to_config(value, &source.to_string())).map_err(invalid)?;
     }
-    builder
-        .build()
-        .and_then(config::Config::try_deserialize)
-        .map_err(invalid)
+    builder.build().and_then(config::Config::try_deserialize).map_err(invalid)
 }
 
 /// The same value in the words of `config`, with its origin, which error messages then name.
@@ -334,12 +270,9 @@ fn to_config(value: &Value, origin: &str) -> config::Value {
         Value::Boolean(truth) => config::ValueKind::Boolean(*truth),
         Value::Datetime(time) => config::ValueKind::String(time.to_string()),
         Value::Array(values) => config::ValueKind::Array(values.iter().map(|value| to_config(value, origin)).collect()),
-        Value::Table(table) => config::ValueKind::Table(
-            table
-                .iter()
-                .map(|(key, value)| (key.clone(), to_config(value, origin)))
-                .collect(),
-        ),
+        Value::Table(table) => {
+            config::ValueKind::Table(table.iter().map(|(key, value)| (key.clone(), to_config(value, origin))).collect())
+        }
     };
     config::Value::new(Some(&origin.to_owned()), kind)
 }

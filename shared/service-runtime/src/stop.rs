@@ -33,13 +33,7 @@ impl Stop {
     #[must_use]
     pub fn new() -> Self {
         let told = watch::Sender::new(false);
-        Self {
-            inner: Arc::new(Inner {
-                told,
-                stopped: Mutex::new(false),
-                changed: Condvar::new(),
-            }),
-        }
+        Self { inner: Arc::new(Inner { told, stopped: Mutex::new(false), changed: Condvar::new() }) }
     }
 
     /// Stops. A second time changes nothing.
@@ -71,10 +65,7 @@ impl Stop {
     #[must_use]
     pub fn wait_for(&self, timeout: Duration) -> bool {
         let stopped = self.inner.stopped.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self
-            .inner
-            .changed
-            .wait_timeout_while(stopped, timeout, |stopped| !*stopped);
+        let waited = self.inner.changed.wait_timeout_while(stopped, timeout, |stopped| !*stopped);
         *waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
@@ -103,10 +94,7 @@ impl Stop {
                 stop.stop();
             }
         };
-        std::thread::Builder::new()
-            .name("signals".to_owned())
-            .spawn(move || runtime.block_on(listen))
-            .map(drop)
+        std::thread::Builder::new().name("signals".to_owned()).spawn(move || runtime.block_on(listen)).map(drop)
     }
 }
 
@@ -125,9 +113,7 @@ mod tests {
         let awaiting = std::thread::spawn({
             let stop = stop.clone();
             move || {
-                let runtime = tokio::runtime::Builder::new_current_thread()
-                    .build()
-                    .expect("a runtime");
+                let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
                 runtime.block_on(stop.stopped());
             }
         });

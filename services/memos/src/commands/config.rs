@@ -43,9 +43,9 @@ mod tests {
 
     #[test]
     fn every_setting_is_shown_with_its_origin_and_the_output_is_a_settings_file() {
-        let settings = SettingsArgs { set: vec!["recall.queries=7".to_owned()], ..SettingsArgs::default() };
+        let settings = SettingsArgs { set: vec!["recall.batch_records=7".to_owned()], ..SettingsArgs::default() };
         let text = printed(&ConfigArgs { settings, defaults: false });
-        let line = text.lines().find(|line| line.starts_with("recall.queries = 7 ")).expect("it is shown");
+        let line = text.lines().find(|line| line.starts_with("recall.batch_records = 7 ")).expect("it is shown");
         assert!(line.ends_with("# flag"), "{line}");
         assert!(text.lines().any(|line| line.starts_with("gateway.workers = 2 ") && line.ends_with("# default")));
 
@@ -53,7 +53,7 @@ mod tests {
         let file = dir.path().join("memos.toml");
         std::fs::write(&file, &text).expect("the file is written");
         let args = SettingsArgs { config: Some(file), ..SettingsArgs::default() };
-        assert_eq!(settings::load(&args).expect("it loads").settings.recall.queries, 7);
+        assert_eq!(settings::load(&args).expect("it loads").settings.recall.batch_records, 7);
     }
 
     #[test]

@@ -56,19 +56,21 @@ fn print(letters: &[DeadLetterView], out: &mut impl Write) -> std::io::Result<()
 #[cfg(test)]
 mod tests {
     use memory_core::Timestamp;
+    use uuid::Uuid;
 
     use super::*;
 
     #[test]
     fn the_list_is_a_table() {
         let letter = DeadLetterView {
-            id: "0-17".to_owned(),
+            id: Uuid::from_u128(17),
             topic: "inlet.events".to_owned(),
             partition: 0,
             offset: 4,
             reason: "missing_field".to_owned(),
-            detail: "id is missing".to_owned(),
+            message: "id is missing".to_owned(),
             arrived: Timestamp::from_micros(1_778_248_560_123_456),
+            made: Timestamp::from_micros(1_778_248_560_123_456),
             bytes: 12,
             replays: 1,
         };
@@ -76,8 +78,8 @@ mod tests {
         print(&[letter], &mut out).expect("it prints");
         let text = String::from_utf8(out).expect("text");
         let lines: Vec<&str> = text.lines().collect();
-        assert!(lines[1].starts_with("0-17  2026-05-08T13:56:00Z  inlet.events  missing_field"), "{text}");
-        assert_eq!(lines[0].find("DETAIL"), lines[1].find("id is missing"), "{text}");
+        assert!(lines[1].contains("0011  2026-05-08T13:56:00Z  inlet.events  missing_field"), "{text}");
+        assert_eq!(lines[0].find("WHY"), lines[1].find("id is missing"), "{text}");
         out = Vec::new();
         print(&[], &mut out).expect("it prints");
         assert_eq!(out, b"There are no dead letters.\n");

@@ -25,6 +25,8 @@ use lines::{Line, Lines, Read as LineRead};
 
 /// Bytes of one request: half of what a server takes by default, because JSON is written anew.
 const BATCH_BYTES: usize = 512 * 1024;
+/// Refused lines that are held to be reported in order.
+const REFUSED_MAX: usize = 1000;
 /// How long one request may wait until its events can be recalled.
 const RECALLABLE_WITHIN: Duration = Duration::from_secs(10);
 
@@ -41,6 +43,7 @@ pub(crate) async fn run(args: &PublishArgs, out: &mut impl Write) -> anyhow::Res
         wait: args.wait.then_some(RECALLABLE_WITHIN),
         bar: bar.clone(),
         counts: Counts::default(),
+        refused: Vec::new(),
     };
     let sent = publisher.publish(Lines::new(reader), usize::from(args.batch)).await;
     bar.finish_and_clear();
@@ -102,28 +105,44 @@ struct Publisher {
     wait: Option<Duration>,
     bar: ProgressBar,
     counts: Counts,
+    /// Number and message of the refused lines since the last report. The server judges a batch after the lines behind
+    /// it were read, and the report is in the order of the file all the same.
+    refused: Vec<(u64, String)>,
 }
 
 impl Publisher {
     async fn publish(&mut self, mut lines: Lines<BufReader<Box<dyn Read>>>, batch_max: usize) -> anyhow::Result<()> {
         let (mut batch, mut bytes) = (Vec::new(), 0);
         while let Some(read) = lines.next().with_context(|| format!("read {}", self.name))? {
+            let more = match &read {
+                LineRead::Line(line) => line.bytes,
+                LineRead::Bad { .. } => 0,
+            };
+            let full = batch.len() == batch_max || (bytes + more > BATCH_BYTES && !batch.is_empty());
+            if full || self.refused.len() >= REFUSED_MAX {
+                self.send_and_report(std::mem::take(&mut batch)).await?;
+                bytes = 0;
+            }
             match read {
                 LineRead::Line(line) => {
-                    if batch.len() == batch_max || (bytes + line.bytes > BATCH_BYTES && !batch.is_empty()) {
-                        self.send(std::mem::take(&mut batch)).await?;
-                        bytes = 0;
-                    }
                     bytes += line.bytes;
                     batch.push(line);
                 }
-                LineRead::Bad { number, bytes, message } => {
-                    self.refuse(number, None, &message);
-                    self.bar.inc(bytes as u64);
-                }
+                LineRead::Bad { number, bytes, message } => self.refuse(number, bytes, None, &message),
             }
         }
-        self.send(batch).await
+        self.send_and_report(batch).await
+    }
+
+    async fn send_and_report(&mut self, batch: Vec<Line>) -> anyhow::Result<()> {
+        let sent = self.send(batch).await;
+        self.refused.sort_unstable();
+        for (number, message) in std::mem::take(&mut self.refused) {
+            let told = self.bar.suspend(|| writeln!(std::io::stderr(), "{}:{number}: {message}", self.name));
+            // Nobody may be reading standard error any more; the count at the end still tells.
+            drop(told);
+        }
+        sent
     }
 
     async fn send(&mut self, batch: Vec<Line>) -> anyhow::Result<()> {
@@ -137,8 +156,7 @@ impl Publisher {
                 Err(ClientError::Refused { index: Some(index), field, message, .. }) if index < lines.len() => {
                     let behind = lines.split_off(index + 1);
                     if let Some(bad) = lines.pop() {
-                        self.refuse(bad.number, field.as_deref(), &message);
-                        self.bar.inc(bad.bytes as u64);
+                        self.refuse(bad.number, bad.bytes, field.as_deref(), &message);
                     }
                     open.push_front(behind);
                     open.push_front(lines);
@@ -150,8 +168,8 @@ impl Publisher {
                     open.push_front(lines);
                 }
                 Err(ClientError::Refused { status: 413, message, .. }) => {
-                    self.refuse(numbers.0, None, &message);
-                    self.bar.inc(lines.iter().map(|line| line.bytes as u64).sum());
+                    let bytes = lines.iter().map(|line| line.bytes).sum();
+                    self.refuse(numbers.0, bytes, None, &message);
                 }
                 Err(error) => {
                     let lines = format!("publish lines {} to {} of {}", numbers.0, numbers.1, self.name);
@@ -172,11 +190,10 @@ impl Publisher {
         self.bar.set_message(self.counts.to_string());
     }
 
-    fn refuse(&mut self, number: u64, field: Option<&str>, message: &str) {
+    fn refuse(&mut self, number: u64, bytes: usize, field: Option<&str>, message: &str) {
         self.counts.refused += 1;
+        self.bar.inc(bytes as u64);
         let field = field.map(|field| format!("{field}: ")).unwrap_or_default();
-        let told = self.bar.suspend(|| writeln!(std::io::stderr(), "{}:{number}: {field}{message}", self.name));
-        // Nobody reads standard error any more; the count at the end still tells.
-        drop(told);
+        self.refused.push((number, format!("{field}{message}")));
     }
 }

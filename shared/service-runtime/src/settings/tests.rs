@@ -66,10 +66,7 @@ fn sources(file: Option<&Path>, env: &[(&str, &str)], flags: &[&str]) -> Sources
     Sources {
         defaults: DEFAULTS,
         file: file.map(Path::to_owned),
-        env: env
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect(),
+        env: env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
         flags: flags.iter().map(|flag| (*flag).to_owned()).collect(),
     }
 }
@@ -79,13 +76,7 @@ fn complaint(sources: &Sources) -> String {
 }
 
 fn origin(loaded: &Loaded<Everything>, key: &str) -> Source {
-    loaded
-        .origins
-        .iter()
-        .find(|setting| setting.key == key)
-        .expect("every key is listed")
-        .source
-        .clone()
+    loaded.origins.iter().find(|setting| setting.key == key).expect("every key is listed").source.clone()
 }
 
 #[test]
@@ -93,12 +84,7 @@ fn the_later_layer_wins_key_by_key() {
     let (_dir, path) = file("[server]\nlisten = \"file\"\nworkers = 3\nratio = 1\n");
     let loaded: Loaded<Everything> = load(&sources(
         Some(&path),
-        &[
-            ("MEMOS__SERVER__LISTEN", "env"),
-            ("MEMOS__SERVER__WORKERS", "4"),
-            ("HOME", "/root"),
-            ("MEMOS_URL", "x"),
-        ],
+        &[("MEMOS__SERVER__LISTEN", "env"), ("MEMOS__SERVER__WORKERS", "4"), ("HOME", "/root"), ("MEMOS_URL", "x")],
         &["server.listen=flag"],
     ))
     .expect("good settings");
@@ -108,10 +94,7 @@ fn the_later_layer_wins_key_by_key() {
     assert_eq!(loaded.settings.rules.weights.emotion, 250);
     assert!(loaded.settings.auth.keys.is_empty());
     assert_eq!(origin(&loaded, "server.listen"), Source::Flag);
-    assert_eq!(
-        origin(&loaded, "server.workers"),
-        Source::Env("MEMOS__SERVER__WORKERS".to_owned())
-    );
+    assert_eq!(origin(&loaded, "server.workers"), Source::Env("MEMOS__SERVER__WORKERS".to_owned()));
     assert_eq!(origin(&loaded, "server.ratio"), Source::File(path));
     assert_eq!(origin(&loaded, "rules.weights.emotion"), Source::Default);
     assert_eq!(loaded.origins.len(), 5, "every key is listed once");
@@ -121,38 +104,23 @@ fn the_later_layer_wins_key_by_key() {
 fn an_unknown_key_names_the_nearest_one_in_every_source() {
     let (_dir, path) = file("[server]\nwrokers = 3\n");
     let text = complaint(&sources(Some(&path), &[], &[]));
-    assert!(
-        text.contains("`server.wrokers`") && text.contains("memos.toml"),
-        "{text}"
-    );
+    assert!(text.contains("`server.wrokers`") && text.contains("memos.toml"), "{text}");
     assert!(text.contains("did you mean `server.workers`?"), "{text}");
 
     let text = complaint(&sources(None, &[("MEMOS__SERVER__LISTN", "x")], &[]));
-    assert!(
-        text.contains("environment MEMOS__SERVER__LISTN") && text.contains("`server.listen`?"),
-        "{text}"
-    );
+    assert!(text.contains("environment MEMOS__SERVER__LISTN") && text.contains("`server.listen`?"), "{text}");
 
     let text = complaint(&sources(None, &[], &["rules.wieghts.emotion=1"]));
-    assert!(
-        text.contains("(flag)") && text.contains("`rules.weights.emotion`?"),
-        "{text}"
-    );
+    assert!(text.contains("(flag)") && text.contains("`rules.weights.emotion`?"), "{text}");
 
     let text = complaint(&sources(None, &[], &["workers=1"]));
-    assert!(
-        text.contains("`server.workers`?"),
-        "a key without its section is found: {text}"
-    );
+    assert!(text.contains("`server.workers`?"), "a key without its section is found: {text}");
 }
 
 #[test]
 fn a_value_of_the_wrong_type_names_the_setting_and_its_source() {
     let text = complaint(&sources(None, &[("MEMOS__SERVER__WORKERS", "many")], &[]));
-    assert!(
-        text.contains("`server.workers`") && text.contains("MEMOS__SERVER__WORKERS"),
-        "{text}"
-    );
+    assert!(text.contains("`server.workers`") && text.contains("MEMOS__SERVER__WORKERS"), "{text}");
     assert!(text.contains("`many`") && text.contains("integer"), "{text}");
     let text = complaint(&sources(None, &[], &["server.workers=70000"]));
     assert!(text.contains("70000"), "{text}");
@@ -166,16 +134,7 @@ fn a_value_of_the_wrong_type_names_the_setting_and_its_source() {
 fn lists_of_tables_can_come_from_a_file_and_from_a_flag() {
     let (_dir, path) = file("[server]\n[[auth.keys]]\nid = \"one\"\n[[auth.keys]]\nid = \"two\"\n");
     let loaded: Loaded<Everything> = load(&sources(Some(&path), &[], &[])).expect("good settings");
-    assert_eq!(
-        loaded
-            .settings
-            .auth
-            .keys
-            .iter()
-            .map(|key| key.id.as_str())
-            .collect::<Vec<_>>(),
-        ["one", "two"]
-    );
+    assert_eq!(loaded.settings.auth.keys.iter().map(|key| key.id.as_str()).collect::<Vec<_>>(), ["one", "two"]);
     let loaded: Loaded<Everything> =
         load(&sources(None, &[], &["auth.keys=[{id = \"three\"}]"])).expect("good settings");
     assert_eq!(loaded.settings.auth.keys[0].id, "three");

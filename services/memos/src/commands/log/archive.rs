@@ -54,7 +54,13 @@ pub(super) struct Commit {
 }
 
 impl Header {
-    pub(super) fn new(log: LogId, partitions: u32, secret: &HashSecret, topics: Vec<Topic>, commits: Vec<Commit>) -> Self {
+    pub(super) fn new(
+        log: LogId,
+        partitions: u32,
+        secret: &HashSecret,
+        topics: Vec<Topic>,
+        commits: Vec<Commit>,
+    ) -> Self {
         let hash_secret = secret::hex(secret.as_bytes());
         Self { format: FORMAT.to_owned(), version: VERSION, log, partitions, hash_secret, topics, commits }
     }

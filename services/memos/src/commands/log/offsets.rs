@@ -57,7 +57,9 @@ mod tests {
     const A: Partition = Partition::new(0);
     const B: Partition = Partition::new(1);
 
-    fn noted(notes: &[((Partition, u64), (Partition, u64))]) -> Offsets {
+    type Place = (Partition, u64);
+
+    fn noted(notes: &[(Place, Place)]) -> Offsets {
         let mut offsets = Offsets::default();
         for (from, to) in notes {
             offsets.note((from.0, Offset::new(from.1)), (to.0, Offset::new(to.1)));
@@ -68,7 +70,8 @@ mod tests {
     #[test]
     fn a_position_divides_the_same_records_in_the_new_log() {
         // Old partition 0 held records 5, 6, 9 and 12; 6 went elsewhere.
-        let offsets = noted(&[((A, 5), (A, 0)), ((A, 6), (B, 0)), ((A, 9), (A, 1)), ((A, 12), (A, 2)), ((B, 3), (A, 3))]);
+        let offsets =
+            noted(&[((A, 5), (A, 0)), ((A, 6), (B, 0)), ((A, 9), (A, 1)), ((A, 12), (A, 2)), ((B, 3), (A, 3))]);
         for (old, new) in [(0, 0), (5, 0), (6, 1), (9, 1), (10, 2), (12, 2), (13, 4), (99, 4)] {
             assert_eq!(offsets.translate(A, A, Offset::new(old)), Offset::new(new), "position {old}");
         }

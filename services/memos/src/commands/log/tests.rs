@@ -1,4 +1,4 @@
-use event_log::envelope::{self, Working};
+use event_log::envelope::{self, OpenFrom, Working};
 use event_log::{EventLog, InletName, Limits, LogId, MemLog, MemLogSettings, Offset, Partition, Record, Timestamp};
 use memory_core::{Handle, HashSecret, Subject, TenantId, WorkingMemory};
 
@@ -54,7 +54,7 @@ fn fill(log: &dyn EventLog) {
             if round == 5 {
                 let folded = log.watermarks(&Topic::Interactions, place).expect("a partition").high;
                 append(log, &Topic::Working, place, state(log.id(), number, folded));
-                let open = Working::Open { log: log.id(), partition: place, from: folded };
+                let open = Working::Open { log: log.id(), partition: place, marker: OpenFrom::default() };
                 append(log, &Topic::Working, place, envelope::working(open, Timestamp::from_micros(at)));
                 let step = [key.as_bytes().as_slice(), &[0, 1]].concat();
                 append(log, &Topic::Memories, place, record(&step, Some(""), at));
@@ -89,11 +89,11 @@ fn records(log: &dyn EventLog, topic: &Topic, partition: Partition) -> Vec<Recor
 fn after_state(log: &dyn EventLog, key: Handle) -> Vec<String> {
     let place = key.partition(log.partitions());
     let rows = log.read(&Topic::Working, place, Offset::FIRST, Limits::default()).expect("a partition").records;
-    let states = rows.iter().filter_map(|row| match envelope::read_working(row).expect("a row") {
+    let mut states = rows.iter().filter_map(|row| match envelope::read_working(row).expect("a row") {
         Some(Working::Boundary { log: named, boundary }) if boundary.subject == key => Some((named, boundary.folded)),
         Some(Working::Boundary { .. } | Working::Open { .. }) | None => None,
     });
-    let (named, folded) = states.last().expect("the subject has a state");
+    let (named, folded) = states.next_back().expect("the subject has a state");
     assert_eq!(named, log.id(), "the row names the log it lies in");
     let read = log.read(&Topic::Interactions, place, folded, Limits::default()).expect("a position of this log");
     let of_subject = read.records.into_iter().filter(|stored| stored.record.key == key.as_bytes());
@@ -126,7 +126,8 @@ fn every_subject_finds_its_partition_its_order_and_its_place_in_any_number_of_pa
             let key = handle(number);
             let events = records(&new, &Topic::Interactions, key.partition(partitions));
             let events = events.iter().filter(|record| record.key == key.as_bytes());
-            let values: Vec<_> = events.map(|event| String::from_utf8_lossy(event.value.as_deref().expect("a value"))).collect();
+            let values: Vec<_> =
+                events.map(|event| String::from_utf8_lossy(event.value.as_deref().expect("a value"))).collect();
             let wanted: Vec<_> = (0..10).map(|round| format!("event {round} of {number}")).collect();
             assert_eq!(values, wanted);
             assert_eq!(after_state(&new, key), wanted[6..], "{partitions} partitions");
@@ -149,7 +150,8 @@ fn every_damage_is_noticed() {
     refused(lines[..lines.len() - 1].concat().as_bytes(), "without its checksum");
     refused(&archive[..archive.len() - 20], "neither a record nor the end");
     refused([&archive[..], b"{}\n"].concat().as_slice(), "goes on after its checksum");
-    let without_one: String = lines.iter().enumerate().filter(|(number, _)| *number != 4).map(|(_, line)| *line).collect();
+    let without_one: String =
+        lines.iter().enumerate().filter(|(number, _)| *number != 4).map(|(_, line)| *line).collect();
     refused(without_one.as_bytes(), "should have");
     refused(text.replacen("\"timestamp\":3", "\"timestamp\":4", 1).as_bytes(), "the checksum is wrong");
     refused(text.replacen("\"version\":1", "\"version\":2", 1).as_bytes(), "version 2");
@@ -201,6 +203,7 @@ fn a_damaged_file_leaves_nothing_behind() {
     // What an import left that was killed is no obstacle.
     fs::create_dir_all(dir.path().join("copy.tmp/log")).expect("leftovers");
     import_directory(&file, None, &copy).expect_err("the checksum is wrong");
-    let left: Vec<_> = fs::read_dir(dir.path()).expect("the directory").flatten().map(|entry| entry.file_name()).collect();
+    let left: Vec<_> =
+        fs::read_dir(dir.path()).expect("the directory").flatten().map(|entry| entry.file_name()).collect();
     assert_eq!(left, ["log.jsonl"]);
 }

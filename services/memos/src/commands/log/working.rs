@@ -32,6 +32,7 @@ pub(super) fn translate_working_row(
 
 #[cfg(test)]
 mod tests {
+    use event_log::envelope::OpenFrom;
     use memory_core::{HashSecret, Subject, TenantId, Timestamp, WorkingMemory};
     use uuid::Uuid;
 
@@ -60,7 +61,7 @@ mod tests {
         assert_eq!(translated(row(OTHER, 7)).expect("a row"), Some(row(OTHER, 7)));
         let tombstone = Record { value: None, ..row(OLD, 7) };
         assert_eq!(translated(tombstone.clone()).expect("a tombstone"), Some(tombstone));
-        let open = Working::Open { log: OLD, partition: event_log::Partition::new(0), from: Offset::new(7) };
+        let open = Working::Open { log: OLD, partition: event_log::Partition::new(0), marker: OpenFrom::default() };
         assert_eq!(translated(envelope::working(open, Timestamp::EPOCH)).expect("a row"), None);
     }
 

@@ -21,7 +21,11 @@ pub(super) struct Line {
 pub(super) enum Read {
     Line(Line),
     /// Not a JSON object.
-    Bad { number: u64, bytes: usize, message: String },
+    Bad {
+        number: u64,
+        bytes: usize,
+        message: String,
+    },
 }
 
 /// The lines of a file.

@@ -1,0 +1,47 @@
+//! `memos dump`: everything that is remembered, in an order that is the same after every rebuild.
+
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::Context;
+use memory_core::dump::Dump;
+use memory_store::Store;
+
+use crate::cli::DumpArgs;
+use crate::embedded::store_dir;
+use crate::{secret, settings};
+
+/// Prints the canonical dump, or only its hash.
+pub(crate) fn run(args: &DumpArgs, out: &mut impl Write) -> anyhow::Result<()> {
+    let loaded = settings::load(&args.settings)?;
+    let store = open(&loaded.settings.data.dir)?;
+    let mut written = Ok(());
+    let dump = of_store(&store, |line| {
+        if !args.hash && written.is_ok() {
+            written = out.write_all(line.as_bytes());
+        }
+    })?;
+    written?;
+    if args.hash {
+        writeln!(out, "{}", dump.hash())?;
+        writeln!(out, "{} subjects, {} memories, {} rows", dump.subjects, dump.memories, dump.rows)?;
+    }
+    Ok(())
+}
+
+/// Opens the store of a data directory as it is now.
+pub(crate) fn open(data: &Path) -> anyhow::Result<Store> {
+    let dir = store_dir(data);
+    anyhow::ensure!(dir.exists(), "{} holds no store: start memos on it once", data.display());
+    Store::open_read_only(&dir, secret::load(data)?).context("open the store")
+}
+
+/// The dump of a store; `line` sees every line.
+pub(crate) fn of_store(store: &Store, mut line: impl FnMut(&str)) -> anyhow::Result<Dump> {
+    let mut dump = Dump::default();
+    for subject in store.subjects() {
+        let subject = subject?;
+        dump.subject(subject, store.rows(subject)?.iter(), &mut line);
+    }
+    Ok(dump)
+}

@@ -1,0 +1,69 @@
+//! `memos up`: everything in one process, until it is told to stop.
+
+use std::io::Write;
+use std::net::SocketAddr;
+
+use anyhow::Context;
+use service_runtime::{Stop, fatal, init_logging};
+
+use crate::cli::{ServerArgs, UpArgs};
+use crate::commands::sample;
+use crate::embedded::{Edge, Embedded};
+use crate::settings;
+
+/// Runs memos.
+///
+/// # Errors
+/// Whatever keeps it from starting.
+pub(crate) fn run(args: &UpArgs, out: &mut impl Write) -> anyhow::Result<()> {
+    let loaded = settings::load(&args.settings())?;
+    init_logging(&loaded.settings.logging)?;
+    let stop = Stop::new();
+    stop.on_signals().context("catch signals")?;
+    // The server belongs to the runtime it is bound in.
+    let system = actix_rt::System::new();
+    let (mut embedded, edge) = system.block_on(async { Embedded::start(&loaded.settings) })?;
+    let Edge { bound, address } = edge;
+    writeln!(out, "memos listens on http://{address} (documentation: http://{address}/docs); data in {}", loaded.settings.data.dir.display())?;
+    out.flush()?;
+    let server = bound.server.handle();
+    if args.sample {
+        show_sample(address, stop.clone())?;
+    }
+    let supervisor = std::thread::Builder::new().name("supervisor".to_owned()).spawn({
+        let stop = stop.clone();
+        move || {
+            embedded.supervise(&stop);
+            embedded
+        }
+    })?;
+    system.block_on(async {
+        let stopping = async {
+            stop.stopped().await;
+            server.stop(true).await;
+        };
+        let (served, ()) = tokio::join!(bound.server, stopping);
+        served
+    })?;
+    let embedded = supervisor.join().map_err(|_| anyhow::anyhow!("the supervisor panicked"))?;
+    embedded.shut_down()
+}
+
+/// Publishes the sample and prints its answers on a thread of its own, while memos serves.
+fn show_sample(address: SocketAddr, stop: Stop) -> anyhow::Result<()> {
+    let server = ServerArgs { url: format!("http://{address}"), api_key: None };
+    let show = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let shown = match runtime {
+            Ok(runtime) => runtime.block_on(sample::run(&server, &mut std::io::stdout())),
+            Err(error) => Err(error.into()),
+        };
+        if let Err(error) = shown
+            && !stop.is_stopped()
+        {
+            fatal(format_args!("show the sample: {error:#}"));
+        }
+    };
+    std::thread::Builder::new().name("sample".to_owned()).spawn(show)?;
+    Ok(())
+}

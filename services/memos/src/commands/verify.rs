@@ -1,0 +1,141 @@
+//! `memos verify`: the proof that what is stored is what the log says (law L06), which every user can run.
+//!
+//! It folds the log again without a database, twice. From `memories`: every step, as a replica applies them. From
+//! `interactions`: every event, in the windows that `consolidations` recorded, through salience and consolidation. Both
+//! must give the hash of the store. Then it looks for the sources of every memory (law L07).
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use event_log::{EventLog, Limits, LocalLog, Offset, Partition, Stored, Topic, envelope};
+use memory_core::refold::Rows;
+use memory_core::step::Row;
+use memory_core::{Handle, Seq, dump};
+use memory_store::Store;
+
+use crate::cli::VerifyArgs;
+use crate::commands::dump as dump_command;
+use crate::settings;
+
+mod history;
+
+/// What was found, line by line.
+struct Report<'a, W: Write> {
+    out: &'a mut W,
+    wrong: u32,
+}
+
+impl<W: Write> Report<'_, W> {
+    fn line(&mut self, good: bool, text: &str) -> anyhow::Result<()> {
+        self.wrong += u32::from(!good);
+        Ok(writeln!(self.out, "{} {text}", if good { "ok   " } else { "WRONG" })?)
+    }
+}
+
+/// Verifies a data directory; exit code 1 when something is wrong.
+///
+/// # Errors
+/// When it cannot be read at all.
+pub(crate) fn run(args: &VerifyArgs, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    let loaded = settings::load(&args.settings)?;
+    let data = &loaded.settings.data.dir;
+    // The store first: what arrives in the log after it was opened is above its positions.
+    let store = dump_command::open(data)?;
+    let log_dir = settings::log_dir(data);
+    let log = LocalLog::open_read_only(&log_dir).with_context(|| format!("open the log in {}", log_dir.display()))?;
+    let mut report = Report { out, wrong: 0 };
+    check_files(&log, &mut report)?;
+    let stored = dump_command::of_store(&store, |_| {})?;
+    let (hash, subjects, memories) = (stored.hash(), stored.subjects, stored.memories);
+    report.line(true, &format!("store: {subjects} subjects, {memories} memories, hash {hash}"))?;
+
+    let rows = from_steps(&log, &store)?;
+    let rebuilt = dump::of(&rows).hash();
+    report.line(rebuilt == hash, &format!("folding the steps of `memories` again: hash {rebuilt}"))?;
+    match history::refold(&log, &consolidated(&rows))? {
+        history::Refolded::Trimmed => {
+            report.line(true, "folding `interactions` again: left out, the oldest of them were trimmed")?;
+        }
+        history::Refolded::Differs { differences, first } => {
+            report.line(false, &format!("folding `interactions` again: {differences} windows differ, first {first}"))?;
+        }
+        history::Refolded::Rows { rows, events } => {
+            let refolded = dump::of(&rows).hash();
+            report.line(refolded == hash, &format!("folding {events} `interactions` again: hash {refolded}"))?;
+        }
+    }
+    let (sources, missing) = audit(&rows);
+    report.line(missing == 0, &format!("provenance: {sources} sources of memories, {missing} missing"))?;
+    Ok(if report.wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn check_files(log: &LocalLog, report: &mut Report<'_, impl Write>) -> anyhow::Result<()> {
+    let checked = log.check().context("check the files of the log")?;
+    for problem in &checked.problems {
+        report.line(false, &format!("log: {problem}"))?;
+    }
+    let good = checked.problems.is_empty();
+    report.line(good, &format!("log: {} files, {} records, {} bytes", checked.segments, checked.records, checked.bytes))
+}
+
+/// The rows that the steps give, up to where the store has read them.
+fn from_steps(log: &LocalLog, store: &Store) -> anyhow::Result<BTreeMap<Handle, Rows>> {
+    let mut subjects: BTreeMap<Handle, Rows> = BTreeMap::new();
+    for partition in Partition::all(log.partitions()) {
+        let end = store.position(log.id(), &Topic::Memories, partition)?;
+        each(log, &Topic::Memories, partition, end, |stored| {
+            if let Some(step) = envelope::read_step(stored)? {
+                subjects.entry(step.subject).or_default().apply(&step)?;
+            }
+            Ok(())
+        })?;
+    }
+    Ok(subjects)
+}
+
+/// Calls `see` with every record of a partition below `end`.
+fn each(
+    log: &dyn EventLog,
+    topic: &Topic,
+    partition: Partition,
+    end: Offset,
+    mut see: impl FnMut(&Stored) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let mut next = log.watermarks(topic, partition)?.low;
+    while next < end {
+        let batch = log.read(topic, partition, next, Limits::default())?;
+        for stored in batch.records.iter().filter(|stored| stored.offset < end) {
+            see(stored).with_context(|| format!("{topic} partition {partition} offset {}", stored.offset))?;
+        }
+        if batch.next == next {
+            break;
+        }
+        next = batch.next;
+    }
+    Ok(())
+}
+
+/// How far each subject is consolidated.
+fn consolidated(subjects: &BTreeMap<Handle, Rows>) -> BTreeMap<Handle, Seq> {
+    subjects.iter().map(|(subject, rows)| (*subject, rows.bank().next())).collect()
+}
+
+/// INV-03: how many sources the memories name, and how many of those are not kept.
+fn audit(subjects: &BTreeMap<Handle, Rows>) -> (u64, u64) {
+    let (mut sources, mut missing) = (0, 0);
+    for rows in subjects.values() {
+        let kept: std::collections::BTreeSet<Seq> =
+            rows.iter().filter_map(|row| if let Row::Source(turn) = row { Some(turn.seq) } else { None }).collect();
+        for row in rows.iter() {
+            let Row::Memory(memory) = row else { continue };
+            missing += u64::from(memory.sources.is_empty());
+            for source in &memory.sources {
+                sources += 1;
+                missing += u64::from(!kept.contains(&source.seq));
+            }
+        }
+    }
+    (sources, missing)
+}

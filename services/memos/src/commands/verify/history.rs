@@ -1,0 +1,107 @@
+//! Folding `interactions` from the very first event.
+
+use std::collections::{BTreeMap, HashMap};
+
+use event_log::{EventLog, LocalLog, Offset, Partition, Topic, envelope};
+use memory_core::refold::Rows;
+use memory_core::{Consolidation, Handle, Interval, Rules, Seq, WorkingMemory, consolidate};
+
+use super::each;
+
+/// What folding the whole history gave.
+pub(super) enum Refolded {
+    /// The beginning of the history is no longer there.
+    Trimmed,
+    /// Windows came out otherwise than they were recorded.
+    Differs { differences: u64, first: String },
+    Rows { rows: BTreeMap<Handle, Rows>, events: u64 },
+}
+
+/// The windows of a subject as they were recorded.
+type Recorded = BTreeMap<Seq, Consolidation>;
+
+/// Folds every event again, in the recorded windows and under the recorded rules, as far as each subject is consolidated.
+pub(super) fn refold(log: &LocalLog, consolidated: &BTreeMap<Handle, Seq>) -> anyhow::Result<Refolded> {
+    for partition in Partition::all(log.partitions()) {
+        for topic in [Topic::Interactions, Topic::Consolidations] {
+            if log.watermarks(&topic, partition)?.low > Offset::FIRST {
+                return Ok(Refolded::Trimmed);
+            }
+        }
+    }
+    let mut folding = Folding { rows: BTreeMap::new(), events: 0, differences: 0, first: None };
+    for partition in Partition::all(log.partitions()) {
+        folding.partition(log, partition, consolidated)?;
+    }
+    Ok(match folding.first {
+        Some(first) => Refolded::Differs { differences: folding.differences, first },
+        None => Refolded::Rows { rows: folding.rows, events: folding.events },
+    })
+}
+
+struct Folding {
+    rows: BTreeMap<Handle, Rows>,
+    events: u64,
+    differences: u64,
+    first: Option<String>,
+}
+
+impl Folding {
+    fn partition(&mut self, log: &LocalLog, partition: Partition, consolidated: &BTreeMap<Handle, Seq>) -> anyhow::Result<()> {
+        let recorded = recorded(log, partition)?;
+        let mut memories: HashMap<Handle, WorkingMemory> = HashMap::new();
+        let none = Recorded::new();
+        let end = log.watermarks(&Topic::Interactions, partition)?.high;
+        each(log, &Topic::Interactions, partition, end, |stored| {
+            let Some((subject, event)) = envelope::read_interaction(stored)? else { return Ok(()) };
+            self.events += 1;
+            let windows = recorded.get(&subject).unwrap_or(&none);
+            let memory = memories.entry(subject).or_insert_with(|| {
+                let owner = event.event.subject(&event.tenant).expect("judged events have an owner");
+                let mut memory = WorkingMemory::new(subject, owner);
+                for window in windows.values() {
+                    memory.expect_window(Interval { from: window.from, to: window.to });
+                }
+                memory
+            });
+            let rules = windows.get(&memory.window_from()).map_or_else(Rules::default, |window| window.rules.clone());
+            for closed in memory.apply(&rules, &event).closed {
+                if let Some(window) = windows.get(&closed.consolidation.from) {
+                    self.window(window, closed.consolidation, consolidated.get(&subject).copied())?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Compares a window with its record, and consolidates it as far as the store has.
+    fn window(&mut self, recorded: &Consolidation, folded: Consolidation, consolidated: Option<Seq>) -> anyhow::Result<()> {
+        if folded.turns != recorded.turns || folded.to != recorded.to {
+            self.differences += 1;
+            let (subject, from) = (folded.subject, folded.from);
+            self.first.get_or_insert_with(|| format!("of subject {subject} from {from}"));
+            return Ok(());
+        }
+        if consolidated.is_none_or(|next| recorded.to > next) {
+            return Ok(());
+        }
+        // What closed it and how it was named is on record; the turns are what was folded just now.
+        let window = Consolidation { id: recorded.id, trigger: recorded.trigger, rules: recorded.rules.clone(), ..folded };
+        let rows = self.rows.entry(window.subject).or_default();
+        let step = consolidate(&rows.bank(), &window, None);
+        rows.apply(&step)?;
+        Ok(())
+    }
+}
+
+fn recorded(log: &LocalLog, partition: Partition) -> anyhow::Result<HashMap<Handle, Recorded>> {
+    let mut windows: HashMap<Handle, Recorded> = HashMap::new();
+    let end = log.watermarks(&Topic::Consolidations, partition)?.high;
+    each(log, &Topic::Consolidations, partition, end, |stored| {
+        if let Some(window) = envelope::read_consolidation(stored)? {
+            windows.entry(window.subject).or_default().entry(window.from).or_insert(window);
+        }
+        Ok(())
+    })?;
+    Ok(windows)
+}

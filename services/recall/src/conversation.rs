@@ -1,0 +1,85 @@
+//! The current conversation of one subject: the open window, and closed windows that no step covers yet.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use memory_core::working_memory::Outcome;
+use memory_core::{Consolidation, Interval, Recorded, Rules, Seq, Turn, WorkingMemory};
+
+/// What folding an event meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Folded {
+    /// It is part of the conversation until a step covers it.
+    Open,
+    /// It was counted before, or a step covers it already.
+    Known,
+    /// The owner of the partition buries it; here it is left out.
+    Panicked,
+}
+
+#[derive(Debug)]
+pub(crate) struct Conversation {
+    memory: WorkingMemory,
+    /// Closed windows above what is consolidated, oldest first.
+    pending: VecDeque<Consolidation>,
+    /// Up to where steps cover the subject; they may be ahead of this fold.
+    consolidated: Seq,
+    /// When the last event was folded, on the recall thread's count of batches.
+    pub(crate) touched: u64,
+}
+
+impl Conversation {
+    pub(crate) const fn new(memory: WorkingMemory, consolidated: Seq) -> Self {
+        Self { memory, pending: VecDeque::new(), consolidated, touched: 0 }
+    }
+
+    /// Folds one event.
+    pub(crate) fn apply(&mut self, rules: &Rules, recorded: &Recorded) -> Folded {
+        let memory = &mut self.memory;
+        let Ok(effects) = catch_unwind(AssertUnwindSafe(|| memory.apply(rules, recorded))) else { return Folded::Panicked };
+        for window in effects.closed {
+            self.add_closed(window.consolidation);
+        }
+        match effects.outcome {
+            Outcome::Accepted(seq) if seq >= self.consolidated => Folded::Open,
+            Outcome::Accepted(_) | Outcome::Duplicate | Outcome::Stale => Folded::Known,
+        }
+    }
+
+    /// Adds a closed window unless it is known.
+    pub(crate) fn add_closed(&mut self, window: Consolidation) {
+        if window.to > self.consolidated && self.pending.back().is_none_or(|last| last.to <= window.from) {
+            self.pending.push_back(window);
+        }
+    }
+
+    /// Whether a closed window of this range would be news.
+    pub(crate) fn lacks(&self, range: Interval<Seq>) -> bool {
+        range.to > self.consolidated
+            && range.from < self.memory.window_from()
+            && self.pending.back().is_none_or(|last| last.to <= range.from)
+    }
+
+    /// Drops what a step covers.
+    pub(crate) fn cover(&mut self, to: Seq) {
+        self.consolidated = self.consolidated.max(to);
+        while self.pending.front().is_some_and(|window| window.to <= to) {
+            self.pending.pop_front();
+        }
+    }
+
+    /// Every turn from `consolidated` on, oldest first.
+    pub(crate) fn turns(&self, consolidated: Seq) -> Vec<Turn> {
+        let closed = self.pending.iter().flat_map(|window| &window.turns);
+        closed.chain(self.memory.window()).filter(|turn| turn.seq >= consolidated).cloned().collect()
+    }
+
+    pub(crate) const fn memory(&self) -> &WorkingMemory {
+        &self.memory
+    }
+
+    /// Whether the store knows all that is here.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.pending.is_empty() && self.memory.window().is_empty()
+    }
+}

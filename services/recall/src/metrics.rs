@@ -1,0 +1,35 @@
+//! What recall counts.
+
+use service_runtime::{Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
+
+#[derive(Clone, Debug)]
+pub(crate) struct Metrics {
+    pub(crate) rank_seconds: Histogram,
+    pub(crate) candidates: Histogram,
+    pub(crate) banks: IntCounterVec,
+    pub(crate) bank_bytes: IntGauge,
+    pub(crate) conversations: IntGaugeVec,
+    pub(crate) lag: IntGaugeVec,
+    pub(crate) panics: IntCounter,
+}
+
+/// Bounds for numbers of candidates.
+const COUNT_BUCKETS: [f64; 8] = [1.0, 10.0, 50.0, 100.0, 500.0, 1_000.0, 5_000.0, 20_000.0];
+
+impl Metrics {
+    pub(crate) fn new(registry: &service_runtime::Metrics) -> Self {
+        Self {
+            rank_seconds: registry.histogram(
+                "memos_recall_rank_seconds",
+                "Time to find and rank the answer to one question, without HTTP.",
+                &service_runtime::LATENCY_BUCKETS,
+            ),
+            candidates: registry.histogram("memos_recall_candidates", "Memories and turns that one question looked at.", &COUNT_BUCKETS),
+            banks: registry.counters("memos_recall_banks_total", "Banks that questions asked for, by where they were.", &["found"]),
+            bank_bytes: registry.gauge("memos_recall_bank_bytes", "Bytes of banks in RAM, roughly."),
+            conversations: registry.gauges("memos_recall_conversations", "Conversations in RAM.", &["partition"]),
+            lag: registry.gauges("memos_recall_lag_records", "Interactions on the log that cannot be recalled yet.", &["partition"]),
+            panics: registry.counter("memos_recall_panics_total", "Events whose folding panicked and that were left out."),
+        }
+    }
+}

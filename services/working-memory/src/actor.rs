@@ -1,0 +1,105 @@
+//! The actor of one subject. It receives, folds and reports; it does no IO and knows no clock.
+
+use std::sync::Arc;
+
+use actix::{Actor, Context, Handler, Message, MessageResult};
+use event_log::{Offset, Record, Timestamp, envelope};
+use memory_core::working_memory::{Closed, Outcome};
+use memory_core::{Recorded, Rules, WorkingMemory};
+
+use crate::Fold;
+
+/// Messages that may wait for an actor. An owner asks for one thing at a time; the rest is headroom.
+const MAILBOX: usize = 4;
+
+pub(crate) struct SubjectActor {
+    memory: WorkingMemory,
+    rules: Arc<Rules>,
+    fold: Fold,
+    /// Where the first event of the open window stands.
+    open_since: Option<Offset>,
+}
+
+impl SubjectActor {
+    pub(crate) const fn new(memory: WorkingMemory, open_since: Option<Offset>, rules: Arc<Rules>, fold: Fold) -> Self {
+        Self { memory, rules, fold, open_since }
+    }
+}
+
+impl Actor for SubjectActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Context<Self>) {
+        context.set_mailbox_capacity(MAILBOX);
+    }
+}
+
+/// Fold these events, in this order.
+#[derive(Message)]
+#[rtype(result = "Folded")]
+pub(crate) struct Apply(pub(crate) Vec<Recorded>);
+
+/// What became of a list of events.
+#[derive(Default)]
+pub(crate) struct Folded {
+    pub(crate) closed: Vec<Closed>,
+    pub(crate) accepted: u64,
+    pub(crate) duplicates: u64,
+    pub(crate) stale: u64,
+    pub(crate) open_since: Option<Offset>,
+}
+
+impl Handler<Apply> for SubjectActor {
+    type Result = MessageResult<Apply>;
+
+    fn handle(&mut self, Apply(events): Apply, _: &mut Context<Self>) -> Self::Result {
+        let mut folded = Folded::default();
+        for recorded in &events {
+            let effects = (self.fold)(&mut self.memory, &self.rules, recorded);
+            match effects.outcome {
+                Outcome::Accepted(_) => folded.accepted += 1,
+                Outcome::Duplicate => folded.duplicates += 1,
+                Outcome::Stale => folded.stale += 1,
+            }
+            if self.memory.window().is_empty() {
+                self.open_since = None;
+            } else if self.open_since.is_none() || !effects.closed.is_empty() {
+                self.open_since = Some(recorded.offset);
+            }
+            folded.closed.extend(effects.closed);
+        }
+        folded.open_since = self.open_since;
+        MessageResult(folded)
+    }
+}
+
+/// Make the tick that would close the open window now, if one is open.
+#[derive(Message)]
+#[rtype(result = "Option<Record>")]
+pub(crate) struct MakeTick(pub(crate) Timestamp);
+
+impl Handler<MakeTick> for SubjectActor {
+    type Result = Option<Record>;
+
+    fn handle(&mut self, MakeTick(now): MakeTick, _: &mut Context<Self>) -> Self::Result {
+        let state = self.memory.state();
+        let last = self.memory.window().last()?;
+        Some(envelope::tick(state.subject, state.owner.tenant.clone(), &last.event, now))
+    }
+}
+
+/// Give your state away and stop.
+#[derive(Message)]
+#[rtype(result = "WorkingMemory")]
+pub(crate) struct Passivate;
+
+impl Handler<Passivate> for SubjectActor {
+    type Result = MessageResult<Passivate>;
+
+    fn handle(&mut self, _: Passivate, context: &mut Context<Self>) -> Self::Result {
+        actix::ActorContext::stop(context);
+        let owner = self.memory.state().owner.clone();
+        let empty = WorkingMemory::new(self.memory.state().subject, owner);
+        MessageResult(std::mem::replace(&mut self.memory, empty))
+    }
+}

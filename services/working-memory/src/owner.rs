@@ -1,0 +1,334 @@
+//! The owner of one partition: reads, lets actors fold, logs what came of it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix::{Actor, Addr};
+use event_log::dead_letter::{Coordinates, DeadLetter};
+use event_log::envelope::{self, OpenFrom, Working};
+use event_log::{Appended, Limits, Offset, Partition, Record, Timestamp, Topic, now};
+use memory_core::working_memory::{Boundary, Closed};
+use memory_core::{Handle, Recorded, WorkingMemory};
+use tokio::sync::watch;
+
+use crate::actor::{Apply, Folded, MakeTick, Passivate, SubjectActor};
+use crate::error::Error;
+use crate::metrics::Metrics;
+use crate::restore::{self, Logged};
+use crate::roster::Roster;
+use crate::{NAME, Parts};
+
+/// How often idle subjects are looked for, and the position of open windows is written.
+const HOUSEKEEPING: Duration = Duration::from_secs(1);
+/// How long the log gets to drain a full queue before the next try.
+const FULL_WAIT: Duration = Duration::from_millis(5);
+
+pub(crate) struct Owner {
+    parts: Parts,
+    metrics: Metrics,
+    partition: Partition,
+    /// Where to read on in `interactions`.
+    next: Offset,
+    roster: Roster,
+    logged: Logged,
+    marker: OpenFrom,
+    kept_house: Instant,
+}
+
+impl Owner {
+    pub(crate) fn take_over(parts: &Parts, metrics: Metrics, partition: Partition) -> Result<Self, Error> {
+        let (marker, logged) = restore::restore(&*parts.log, &parts.store, partition)?;
+        let next = marker.interactions;
+        let (parts, roster) = (parts.clone(), Roster::default());
+        Ok(Self { parts, metrics, partition, next, roster, logged, marker, kept_house: Instant::now() })
+    }
+
+    pub(crate) async fn run(mut self, mut news: watch::Receiver<u64>) -> Result<(), Error> {
+        while !self.parts.stop.is_stopped() {
+            news.borrow_and_update();
+            let busy = self.turn().await?;
+            if self.kept_house.elapsed() >= HOUSEKEEPING {
+                self.keep_house().await?;
+            }
+            if !busy {
+                // News comes at least every 100 ms, with or without a record; a closed channel means a stop.
+                drop(news.changed().await);
+            }
+        }
+        Ok(())
+    }
+
+    /// Folds one batch; `false` when there was nothing to read.
+    async fn turn(&mut self) -> Result<bool, Error> {
+        let limits = Limits { records: self.parts.settings.batch_records, bytes: self.parts.settings.batch_bytes };
+        let batch = self.parts.log.read(&Topic::Interactions, self.partition, self.next, limits)?;
+        if batch.next == self.next {
+            self.metrics.lag.with_label_values(&[&self.partition.to_string()]).set(0);
+            return Ok(false);
+        }
+        let started = Instant::now();
+        let mut order = Vec::new();
+        let mut events: HashMap<Handle, Vec<Recorded>> = HashMap::new();
+        for stored in &batch.records {
+            let Some((subject, recorded)) = envelope::read_interaction(stored)? else { continue };
+            let of_subject = events.entry(subject).or_default();
+            if of_subject.is_empty() {
+                order.push(subject);
+            }
+            of_subject.push(recorded);
+        }
+        let subjects = order.into_iter().map(|subject| (subject, events.remove(&subject).unwrap_or_default())).collect();
+        let closed = self.fold(subjects).await?;
+        self.log_windows(closed).await?;
+        self.next = batch.next;
+        self.metrics.batch_seconds.observe(started.elapsed().as_secs_f64());
+        let high = self.parts.log.watermarks(&Topic::Interactions, self.partition)?.high;
+        let lag = i64::try_from(high.get().saturating_sub(self.next.get())).unwrap_or(i64::MAX);
+        self.metrics.lag.with_label_values(&[&self.partition.to_string()]).set(lag);
+        Ok(true)
+    }
+
+    /// Hands every subject its events; all subjects of a batch fold side by side.
+    async fn fold(&mut self, subjects: Vec<(Handle, Vec<Recorded>)>) -> Result<Vec<Closed>, Error> {
+        let mut closed = Vec::new();
+        // Never more in flight than may be in RAM, or making room would take actors that are at work.
+        for chunk in subjects.chunks(self.parts.settings.active_max.max(1)) {
+            let mut asked = Vec::with_capacity(chunk.len());
+            for (subject, events) in chunk {
+                let actor = self.activate(*subject, &events[0]).await?;
+                asked.push((subject, events, actor.send(Apply(events.clone()))));
+            }
+            for (subject, events, answer) in asked {
+                let folded = match answer.await {
+                    Ok(folded) => folded,
+                    Err(_) => self.rebuild(*subject, events).await?,
+                };
+                let arrived = events.last().map_or(Timestamp::EPOCH, |event| event.arrived);
+                self.roster.folded(*subject, folded.open_since, arrived);
+                self.count(&folded);
+                closed.extend(folded.closed);
+            }
+        }
+        Ok(closed)
+    }
+
+    fn count(&self, folded: &Folded) {
+        self.metrics.events.with_label_values(&["accepted"]).inc_by(folded.accepted);
+        self.metrics.events.with_label_values(&["duplicate"]).inc_by(folded.duplicates);
+        self.metrics.events.with_label_values(&["stale"]).inc_by(folded.stale);
+        self.metrics.actors.with_label_values(&[&self.partition.to_string()]).set(i64::try_from(self.roster.active()).unwrap_or(i64::MAX));
+    }
+
+    /// The actor of a subject: the one in RAM, or one from the spilled state, the last boundary, or nothing at all.
+    async fn activate(&mut self, subject: Handle, event: &Recorded) -> Result<Addr<SubjectActor>, Error> {
+        if let Some(actor) = self.roster.get(subject).and_then(|entry| entry.actor.clone()) {
+            self.roster.activate(subject, actor.clone());
+            return Ok(actor);
+        }
+        while self.roster.active() >= self.parts.settings.active_max.max(1) {
+            let Some(oldest) = self.roster.least_recent() else { break };
+            self.passivate(oldest, "full").await?;
+        }
+        let open_since = self.roster.get(subject).and_then(|entry| entry.open_since);
+        let memory = match open_since {
+            Some(since) => match self.parts.store.unspill(subject)? {
+                Some(memory) => memory,
+                None => self.reread(subject, event, since)?,
+            },
+            None => self.load(subject, event)?,
+        };
+        let actor = self.start(memory, open_since);
+        self.roster.activate(subject, actor.clone());
+        Ok(actor)
+    }
+
+    /// An open window that is neither in RAM nor spilled is read from the log again.
+    fn reread(&mut self, subject: Handle, event: &Recorded, since: Offset) -> Result<WorkingMemory, Error> {
+        let mut memory = self.load(subject, event)?;
+        for recorded in restore::events_of(&*self.parts.log, self.partition, subject, since, self.next)? {
+            memory.apply(&self.parts.rules, &recorded);
+        }
+        Ok(memory)
+    }
+
+    fn start(&self, memory: WorkingMemory, open_since: Option<Offset>) -> Addr<SubjectActor> {
+        SubjectActor::new(memory, open_since, Arc::clone(&self.parts.rules), self.parts.fold).start()
+    }
+
+    fn load(&mut self, subject: Handle, event: &Recorded) -> Result<WorkingMemory, Error> {
+        let boundary = self.parts.store.boundary(self.parts.log.id(), subject)?;
+        let mut memory = match boundary {
+            Some(boundary) => WorkingMemory::resume(boundary),
+            None => WorkingMemory::new(subject, event.event.subject(&event.tenant).unwrap_or_else(|| nobody(event))),
+        };
+        for window in self.logged.get(&subject).into_iter().flatten() {
+            memory.expect_window(*window);
+        }
+        Ok(memory)
+    }
+
+    /// Builds an actor again that panicked: from the last boundary and the log, one event at a time, without those that
+    /// break it. An event that broke it for the first time goes to `dead-letters`.
+    async fn rebuild(&mut self, subject: Handle, events: &[Recorded]) -> Result<Folded, Error> {
+        let batch_from = events[0].offset;
+        let since = self.roster.get(subject).and_then(|entry| entry.open_since).unwrap_or(batch_from);
+        let mut all = restore::events_of(&*self.parts.log, self.partition, subject, since, batch_from)?;
+        all.extend_from_slice(events);
+        let mut poison: Vec<Offset> = Vec::new();
+        'fresh: loop {
+            self.metrics.panics.inc();
+            tracing::warn!(%subject, partition = %self.partition, "an actor panicked and is built again");
+            let memory = self.load(subject, &events[0])?;
+            let actor = self.start(memory, None);
+            let mut total = Folded::default();
+            for recorded in all.iter().filter(|recorded| !poison.contains(&recorded.offset)) {
+                match actor.send(Apply(vec![recorded.clone()])).await {
+                    Ok(folded) => add(&mut total, folded),
+                    Err(_) => {
+                        poison.push(recorded.offset);
+                        if recorded.offset >= batch_from {
+                            self.bury(recorded.offset).await?;
+                        }
+                        continue 'fresh;
+                    }
+                }
+            }
+            self.roster.activate(subject, actor);
+            return Ok(total);
+        }
+    }
+
+    async fn bury(&self, offset: Offset) -> Result<(), Error> {
+        let one = Limits { records: 1, bytes: 1 };
+        let batch = self.parts.log.read(&Topic::Interactions, self.partition, offset, one)?;
+        let Some(stored) = batch.records.into_iter().next() else { return Ok(()) };
+        let found = Coordinates { log: self.parts.log.id(), topic: Topic::Interactions, partition: self.partition, offset };
+        let message = "folding this event panics: a defect of memos; replay it once the defect is repaired".to_owned();
+        let letter = DeadLetter::new("panicked", message, found, stored.record, now());
+        self.metrics.events.with_label_values(&["poison"]).inc();
+        self.append(&Topic::DeadLetters, vec![letter.to_record()]).await?;
+        Ok(())
+    }
+
+    /// Windows first, states second, each durable before the next (law L02).
+    async fn log_windows(&mut self, closed: Vec<Closed>) -> Result<(), Error> {
+        if closed.is_empty() {
+            return Ok(());
+        }
+        let now = now();
+        let fresh: Vec<Record> =
+            closed.iter().filter(|window| !window.logged).map(|window| envelope::consolidation(&window.consolidation, now)).collect();
+        if !fresh.is_empty() {
+            self.append(&Topic::Consolidations, fresh).await?;
+        }
+        let mut boundaries: HashMap<Handle, Boundary> = HashMap::new();
+        for window in closed {
+            self.metrics.windows.with_label_values(&[window.consolidation.trigger.as_str()]).inc();
+            boundaries.insert(window.boundary.subject, window.boundary);
+        }
+        let log = self.parts.log.id();
+        let row = |boundary| envelope::working(Working::Boundary { log, boundary: Box::new(boundary) }, now);
+        let rows = boundaries.into_values().map(row).collect();
+        self.append(&Topic::Working, rows).await?;
+        restore::catch_up_table(&*self.parts.log, &self.parts.store, self.partition)
+    }
+
+    async fn append(&self, topic: &Topic, records: Vec<Record>) -> Result<Vec<Offset>, Error> {
+        loop {
+            match self.parts.log.append(topic, self.partition, records.clone()) {
+                Ok(appended) => return Ok(resolve(appended).await?),
+                Err(event_log::Error::Full { .. }) => tokio::time::sleep(FULL_WAIT).await,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    async fn passivate(&mut self, subject: Handle, reason: &str) -> Result<(), Error> {
+        let Some(actor) = self.roster.get(subject).and_then(|entry| entry.actor.clone()) else { return Ok(()) };
+        if let Ok(memory) = actor.send(Passivate).await
+            && !memory.window().is_empty()
+        {
+            self.parts.store.spill(&memory)?;
+        }
+        self.roster.passivate(subject);
+        self.metrics.passivations.with_label_values(&[reason]).inc();
+        Ok(())
+    }
+
+    async fn keep_house(&mut self) -> Result<(), Error> {
+        self.kept_house = Instant::now();
+        let now = now();
+        let ago = |seconds: u64| now.plus_seconds(-i64::try_from(seconds).unwrap_or(i64::MAX));
+        if self.parts.settings.idle_tick_seconds > 0 {
+            for subject in self.roster.due_for_a_tick(ago(self.parts.settings.idle_tick_seconds)) {
+                self.tick(subject, now).await?;
+            }
+        }
+        for subject in self.roster.idle_since(ago(self.parts.settings.passivate_after_seconds)) {
+            self.passivate(subject, "idle").await?;
+        }
+        self.mark().await
+    }
+
+    /// Appends a tick for a subject: it closes the window unless something comes first.
+    async fn tick(&mut self, subject: Handle, now: Timestamp) -> Result<(), Error> {
+        let actor = match self.roster.get(subject).and_then(|entry| entry.actor.clone()) {
+            Some(actor) => actor,
+            None => match self.parts.store.unspill(subject)? {
+                Some(memory) => {
+                    let open_since = self.roster.get(subject).and_then(|entry| entry.open_since);
+                    let actor = self.start(memory, open_since);
+                    self.roster.activate(subject, actor.clone());
+                    actor
+                }
+                None => return Ok(()),
+            },
+        };
+        if let Ok(Some(tick)) = actor.send(MakeTick(now)).await {
+            self.append(&Topic::Interactions, vec![tick]).await?;
+            self.metrics.ticks.inc();
+        }
+        self.roster.ticked(subject);
+        Ok(())
+    }
+
+    /// Notes from where this partition must be read after a restart, and lets the log trim what lies before.
+    async fn mark(&mut self) -> Result<(), Error> {
+        let marker = OpenFrom {
+            interactions: self.roster.oldest_open().unwrap_or(self.next),
+            consolidations: self.parts.log.watermarks(&Topic::Consolidations, self.partition)?.high,
+        };
+        if marker == self.marker {
+            return Ok(());
+        }
+        let row = Working::Open { log: self.parts.log.id(), partition: self.partition, marker };
+        self.append(&Topic::Working, vec![envelope::working(row, now())]).await?;
+        restore::catch_up_table(&*self.parts.log, &self.parts.store, self.partition)?;
+        self.marker = marker;
+        // Every window below the marker has its boundary, so none of them will be looked for again.
+        if self.marker.interactions == self.next {
+            self.logged.clear();
+        }
+        self.parts.log.release(NAME, &Topic::Interactions, self.partition, marker.interactions)?;
+        self.parts.log.release(NAME, &Topic::Consolidations, self.partition, marker.consolidations)?;
+        Ok(())
+    }
+}
+
+async fn resolve(appended: Appended) -> Result<Vec<Offset>, event_log::Error> {
+    appended.await
+}
+
+fn add(total: &mut Folded, folded: Folded) {
+    total.closed.extend(folded.closed);
+    total.accepted += folded.accepted;
+    total.duplicates += folded.duplicates;
+    total.stale += folded.stale;
+    total.open_since = folded.open_since;
+}
+
+/// The gateway lets no event pass that names nobody.
+fn nobody(event: &Recorded) -> memory_core::Subject {
+    unreachable!("the event at offset {} names no owner", event.offset)
+}

@@ -1,0 +1,101 @@
+//! A log of steps, a store beside it, and the dump of the store.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use event_log::{EventLog, Limits, MemLog, Offset, Partition, Stored, Timestamp, Topic, envelope};
+use memory_core::dump::{self, Dump, DumpHash};
+use memory_core::refold::Rows;
+use memory_core::{Handle, Step};
+use memory_store::{Error, Record, Replica, Settings, Store, Verdict};
+use testkit::secret;
+use uuid::Uuid;
+
+pub(crate) const ONE: Partition = Partition::new(0);
+pub(crate) const WRITER: Uuid = Uuid::from_u128(1);
+pub(crate) const RIVAL: Uuid = Uuid::from_u128(2);
+
+pub(crate) fn open(dir: &Path) -> Store {
+    Store::open(dir, secret(), &Settings::default()).expect("the store opens")
+}
+
+pub(crate) fn limits(records: usize) -> Limits {
+    Limits { records, bytes: usize::MAX }
+}
+
+pub(crate) fn replica(log: &Arc<MemLog>, dir: &Path, batch: usize) -> Replica {
+    let log: Arc<dyn EventLog> = log.clone();
+    Replica::new(log, Arc::new(open(dir)), limits(batch)).expect("the store is not ahead")
+}
+
+/// Appends what one writer decided; every subject's steps to its partition.
+pub(crate) fn append(log: &MemLog, writer: Uuid, steps: &[Step]) {
+    for step in steps {
+        let record = envelope::step(step, writer, Timestamp::EPOCH);
+        put(log, step.subject.partition(log.partitions()), record);
+    }
+}
+
+pub(crate) fn bury(log: &MemLog, partition: Partition, key: Vec<u8>) {
+    put(log, partition, envelope::step_tombstone(key, Timestamp::EPOCH));
+}
+
+fn put(log: &MemLog, partition: Partition, record: event_log::Record) {
+    log.append(&Topic::Memories, partition, vec![record]).expect("the log takes it").wait().expect("it is durable");
+}
+
+/// A log of one partition with these steps.
+pub(crate) fn log_of(steps: &[Step]) -> Arc<MemLog> {
+    let log = Arc::new(MemLog::new(1));
+    append(&log, WRITER, steps);
+    log
+}
+
+/// Everything that a partition of `memories` holds.
+pub(crate) fn read_all(log: &MemLog, partition: Partition) -> Vec<Stored> {
+    log.read(&Topic::Memories, partition, Offset::FIRST, limits(usize::MAX)).expect("the log reads").records
+}
+
+/// What a replica hands to the store.
+pub(crate) fn records(stored: &[Stored]) -> Vec<Record> {
+    let step = |stored: &Stored| envelope::read_step(stored).expect("a step reads back");
+    stored.iter().map(|s| Record { offset: s.offset, key: s.record.key.clone(), step: step(s) }).collect()
+}
+
+/// Applies the next batch of a partition; `None` at the end.
+pub(crate) fn apply_next(log: &MemLog, store: &Store, partition: Partition, batch: usize) -> Option<Vec<Verdict>> {
+    let from = store.position(log.id(), &Topic::Memories, partition).expect("a position");
+    let read = log.read(&Topic::Memories, partition, from, limits(batch)).expect("the log reads");
+    (read.next != from)
+        .then(|| store.apply(log.id(), partition, &records(&read.records), read.next).expect("the batch applies"))
+}
+
+pub(crate) fn apply_all(log: &MemLog, store: &Store, batch: usize) {
+    for partition in Partition::all(log.partitions()) {
+        while apply_next(log, store, partition, batch).is_some() {}
+    }
+}
+
+/// The rows of every subject that has some, folded from records without a database; the first with a number counts.
+pub(crate) fn oracle<'a>(records: impl IntoIterator<Item = &'a Record>) -> BTreeMap<Handle, Rows> {
+    let mut subjects: BTreeMap<Handle, Rows> = BTreeMap::new();
+    for step in records.into_iter().filter_map(|record| record.step.as_ref()) {
+        subjects.entry(step.subject).or_default().apply(step).expect("no step is missing");
+    }
+    subjects.retain(|_, rows| rows.iter().next().is_some());
+    subjects
+}
+
+pub(crate) fn hash(subjects: &BTreeMap<Handle, Rows>) -> DumpHash {
+    dump::of(subjects).hash()
+}
+
+/// The canonical dump of a store.
+pub(crate) fn dump(store: &Store) -> DumpHash {
+    let mut dump = Dump::default();
+    for subject in store.subjects().collect::<Result<Vec<_>, Error>>().expect("subjects") {
+        dump.subject(subject, store.rows(subject).expect("rows").iter(), |_| {});
+    }
+    dump.hash()
+}
