@@ -50,9 +50,9 @@ test: ## install what is missing and run every check and test; CI runs exactly t
 test-long: ## the same harnesses with their full counts
 	@MEMOS_TEST_LONG=1 $(MAKE) --no-print-directory test
 
-bench: build ## open-loop load against a memos of its own
+bench: build ## open-loop load for a minute against a memos of its own: make bench ARGS="--rate 1000"
 	@cargo build $(PROFILE) -p load-tests
-	@$(BIN)/load-tests $(ARGS)
+	@deploy/bench.sh $(BIN) $(ARGS)
 
 lint-stages:
 	$(STAGE) fetch cargo fetch --locked

@@ -14,7 +14,15 @@ pub enum Error {
     #[error(
         "{invariant}: subject {subject} is consolidated up to {expected}, but the window at offset {offset} of partition {partition} is [{from}, {to})"
     )]
-    Gap { invariant: Invariant, subject: Handle, partition: Partition, offset: Offset, expected: Seq, from: Seq, to: Seq },
+    Gap {
+        invariant: Invariant,
+        subject: Handle,
+        partition: Partition,
+        offset: Offset,
+        expected: Seq,
+        from: Seq,
+        to: Seq,
+    },
     #[error("the fold of this memos is version {known}, a window asks for version {found}: upgrade memos")]
     FoldVersion { known: u32, found: u32 },
 }

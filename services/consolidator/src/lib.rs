@@ -38,7 +38,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { batch_records: 1_024, batch_bytes: 4 << 20, bank_bytes: 32 << 20, snapshot_every: 512 }
+        Self { batch_records: 1_024, batch_bytes: 4 << 20, bank_bytes: 8 << 20, snapshot_every: 512 }
     }
 }
 
@@ -60,4 +60,3 @@ pub struct Parts {
 pub fn spawn(parts: Parts) -> std::io::Result<JoinHandle<Result<(), Error>>> {
     std::thread::Builder::new().name(NAME.to_owned()).spawn(move || worker::Worker::new(parts).run())
 }
-

@@ -35,7 +35,8 @@ impl Metrics {
                 "Windows on the log that are not consolidated yet.",
                 &["partition"],
             ),
-            snapshots: registry.counter("memos_consolidator_snapshots_total", "Snapshots of subjects that were written."),
+            snapshots: registry
+                .counter("memos_consolidator_snapshots_total", "Snapshots of subjects that were written."),
             bank_bytes: registry.gauge("memos_consolidator_bank_bytes", "Bytes of banks in RAM, roughly."),
         }
     }

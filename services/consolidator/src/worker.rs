@@ -186,7 +186,10 @@ impl Worker {
     fn snapshot(&mut self, partition: Partition, subject: Handle) -> Result<(), Error> {
         let rows = self.store.rows(subject)?;
         let first = rows.next_step();
-        let steps = snapshot::steps(subject, first, rows.iter().cloned().collect());
+        let mut steps = snapshot::steps(subject, first, rows.iter().cloned().collect());
+        // Compaction may leave nothing but snapshots, so they tell as well how far `consolidations` was consumed.
+        let consumed = Consumed { log: self.log.id().uuid(), partition, next: self.next[place(partition)] };
+        steps.iter_mut().for_each(|step| step.consumed = Some(consumed.clone()));
         let replaced = self.store.step_records(subject, first)?;
         if self.append_and_apply(partition, &steps)? {
             let bank = self.banks.get(&self.store, subject)?;
@@ -212,7 +215,7 @@ impl Worker {
 fn continuation(window: &Consolidation, next: memory_core::Seq) -> Continuation {
     match (Interval { from: window.from, to: window.to }).after(next) {
         Continuation::Next if window.from != next => Continuation::Gap,
-        other => other,
+        other @ (Continuation::Known | Continuation::Next | Continuation::Gap) => other,
     }
 }
 

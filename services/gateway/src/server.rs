@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use actix_web::dev::Server;
 use actix_web::middleware::from_fn;
@@ -13,6 +14,10 @@ use service_runtime::{State as PartState, Stop};
 use crate::inlets::{self, InletReader};
 use crate::state::State;
 use crate::{Parts, StartError, edge, routes};
+
+/// How long an idle connection is kept. Longer than our client keeps it (`memos_client`), so that it is never the server
+/// that closes a connection at the moment in which a request is sent on it.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// A gateway whose settings were checked and which does nothing yet.
 #[derive(Clone, Debug)]
@@ -59,6 +64,7 @@ impl Gateway {
         let server = HttpServer::new(app)
             .workers(settings.workers.max(1))
             .max_connections(limits.connections)
+            .keep_alive(KEEP_ALIVE)
             .client_request_timeout(limits.header_timeout())
             .shutdown_timeout(limits.shutdown_seconds)
             .disable_signals()

@@ -16,7 +16,7 @@ pub(crate) const DEFAULT_URL: &str = "http://127.0.0.1:8888";
 #[derive(Debug, Parser)]
 #[command(name = "memos", version, subcommand_required = true, arg_required_else_help = true, max_term_width = 100)]
 #[command(
-    after_help = "Begin with `memos up --sample`, then `memos recall --user maria \"Where do I send her parcel?\"`."
+    after_help = "Begin with `memos up --sample`, then `memos recall --user maria \"What is her delivery address now?\"`."
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]
@@ -42,6 +42,7 @@ pub(crate) enum Command {
     /// Prints what was found, best first, with its score (0 to 1), the day it is about and the events it came from.
     Recall(RecallArgs),
     /// Publish the bundled sample to a running memos and ask it a few questions.
+    #[command(after_help = "Example: memos sample --url http://127.0.0.1:8888")]
     Sample(ServerArgs),
     /// Show the settings in force and where each of them came from.
     ///
@@ -188,6 +189,7 @@ pub(crate) struct ConfigArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum DeadLettersCommand {
     /// List what could not be taken, newest first.
+    #[command(after_help = "Example: memos dead-letters list --limit 10")]
     List {
         /// How many at most.
         #[arg(long, value_name = "COUNT", default_value_t = 50)]
@@ -200,6 +202,7 @@ pub(crate) enum DeadLettersCommand {
     },
     /// Take dead letters again, after the cause was removed.
     #[command(group = clap::ArgGroup::new("which").required(true).args(["id", "reason", "all"]))]
+    #[command(after_help = "Example: memos dead-letters replay --reason missing_field")]
     Replay {
         /// The id that the list shows; may be repeated.
         #[arg(long, value_name = "ID")]

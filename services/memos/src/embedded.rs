@@ -13,6 +13,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context;
+use event_log::envelope::Interactions;
 use event_log::{EventLog, FailureHook, Limits, LocalLog, LocalLogSettings, now};
 use gateway::{Bound, Gateway};
 use memory_core::WorkingMemory;
@@ -70,10 +71,12 @@ impl Embedded {
         let store = Store::open(&store_dir(data), secret.clone(), &memory_store::Settings::default())?;
         let store = Arc::new(store);
         let rules = Arc::new(settings.rules.clone());
+        let interactions = Arc::new(Interactions::default());
 
         let (recall, listener) = recall::prepare(recall::Parts {
             log: Arc::clone(&port),
             store: Arc::clone(&store),
+            interactions: Arc::clone(&interactions),
             secret: secret.clone(),
             rules: Arc::clone(&rules),
             settings: settings.recall.settings(),
@@ -96,23 +99,30 @@ impl Embedded {
         let address = bound.addresses.first().copied().context("the server listens nowhere")?;
 
         let mut embedded = Self { log, store: Arc::clone(&store), stop: stop.clone(), threads: Vec::new() };
-        embedded.watch(consolidator::NAME, consolidator::spawn(consolidator::Parts {
-            replica,
-            settings: settings.consolidator.settings(),
-            metrics: metrics.clone(),
-            health: health.clone(),
-            stop: stop.clone(),
-        })?);
-        embedded.watch(working_memory::NAME, working_memory::spawn(working_memory::Parts {
-            log: Arc::clone(&port),
-            store,
-            rules,
-            settings: settings.working_memory.settings(),
-            fold: WorkingMemory::apply,
-            metrics,
-            health,
-            stop: stop.clone(),
-        })?);
+        embedded.watch(
+            consolidator::NAME,
+            consolidator::spawn(consolidator::Parts {
+                replica,
+                settings: settings.consolidator.settings(),
+                metrics: metrics.clone(),
+                health: health.clone(),
+                stop: stop.clone(),
+            })?,
+        );
+        embedded.watch(
+            working_memory::NAME,
+            working_memory::spawn(working_memory::Parts {
+                log: Arc::clone(&port),
+                store,
+                interactions,
+                rules,
+                settings: settings.working_memory.settings(),
+                fold: WorkingMemory::apply,
+                metrics,
+                health,
+                stop: stop.clone(),
+            })?,
+        );
         embedded.watch(recall::NAME, recall::start(recall)?.fold);
         let inlets = gateway.inlet_worker(stop.clone())?;
         embedded.watch("gateway-inlets", plain(inlets)?);

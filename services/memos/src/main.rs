@@ -13,6 +13,11 @@ mod embedded;
 mod secret;
 mod settings;
 
+/// One allocator for Rust, RocksDB and everything else: it gives memory back, and some thirty threads do not each keep
+/// a heap of their own. How eagerly is set where it is built (`.cargo/config.toml`).
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     match run(Cli::parse().command) {
         Ok(code) => code,

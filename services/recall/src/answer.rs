@@ -8,7 +8,9 @@ use memory_core::query::Query;
 use memory_core::rank::{self, Found, Hit, Parts};
 use memory_core::{Memory, Subject, SubjectKind, Timestamp, context};
 use memos_client::port::{ListRequest, Unavailable};
-use memos_client::{ContextView, MemoryView, Page, Position, RecallRequest, RecallResponse, ScoredView, TurnView, score};
+use memos_client::{
+    ContextView, MemoryView, Page, Position, RecallRequest, RecallResponse, ScoredView, TurnView, score,
+};
 
 use crate::partition::View;
 
@@ -87,7 +89,9 @@ pub(crate) fn page(request: &ListRequest, subject: &Subject, view: &View) -> Res
     let key = |memory: &Memory| (std::cmp::Reverse(memory.event_time), memory.id.as_uuid());
     let mut memories: Vec<&Memory> = view.bank.memories().filter(wanted).collect();
     memories.sort_unstable_by_key(|memory| key(memory));
-    let rest = memories.into_iter().filter(|memory| after.is_none_or(|(time, id)| key(memory) > (std::cmp::Reverse(time), id)));
+    let rest = memories
+        .into_iter()
+        .filter(|memory| after.is_none_or(|(time, id)| key(memory) > (std::cmp::Reverse(time), id)));
     let mut page: Vec<&Memory> = rest.take(request.limit + 1).collect();
     let more = page.len() > request.limit;
     page.truncate(request.limit);

@@ -117,7 +117,10 @@ impl Recall {
         if let Some(wanted) = &request.at_least {
             self.check(wanted)?;
         }
-        self.0.metrics.candidates.observe(f64::from(u32::try_from(view.bank.len() + view.turns.len()).unwrap_or(u32::MAX)));
+        self.0
+            .metrics
+            .candidates
+            .observe(f64::from(u32::try_from(view.bank.len() + view.turns.len()).unwrap_or(u32::MAX)));
         let response = answer::answer(request, &subject, &query, &view, position);
         self.0.metrics.rank_seconds.observe(started.elapsed().as_secs_f64());
         Ok(response)
@@ -132,11 +135,17 @@ impl Recall {
     /// Whether all of a position is folded.
     fn check(&self, position: &Position) -> Result<(), Unavailable> {
         if position.log != self.0.parts.log.id().uuid() {
-            return Err(Unavailable::invalid("wrong_log", "the position is one of another log; publish again or leave it out"));
+            return Err(Unavailable::invalid(
+                "wrong_log",
+                "the position is one of another log; publish again or leave it out",
+            ));
         }
         for (partition, next) in &position.next {
             if partition.get() >= self.0.parts.log.partitions() {
-                return Err(Unavailable::invalid("wrong_log", "the position names a partition that this log does not have"));
+                return Err(Unavailable::invalid(
+                    "wrong_log",
+                    "the position names a partition that this log does not have",
+                ));
             }
             let folded = self.lock(*partition).folded;
             if folded < *next {
@@ -187,8 +196,13 @@ impl Recall {
         }
         let open = event_log::Partition::all(self.0.parts.log.partitions())
             .any(|partition| self.lock(partition).subject_of_event(tag, id).is_some());
-        let recallable =
-            || EventStatusView { id: id.as_str().to_owned(), status: EventStatus::Recallable, reason: None, memory_id: None, position: None };
+        let recallable = || EventStatusView {
+            id: id.as_str().to_owned(),
+            status: EventStatus::Recallable,
+            reason: None,
+            memory_id: None,
+            position: None,
+        };
         Ok(open.then(recallable))
     }
 
@@ -198,7 +212,13 @@ impl Recall {
         let owner = || Some(subject.clone());
         let loaded = state.load(self.0.parts.log.id(), &self.0.parts.store, handle, owner).map_err(broken)?;
         let Some(conversation) = loaded else {
-            return Ok(WorkingMemoryView::of(subject, Vec::new(), memory_core::Seq::FIRST, memory_core::Seq::FIRST, true));
+            return Ok(WorkingMemoryView::of(
+                subject,
+                Vec::new(),
+                memory_core::Seq::FIRST,
+                memory_core::Seq::FIRST,
+                true,
+            ));
         };
         let memory = conversation.memory();
         let turns = memory.recent().iter().chain(memory.window()).filter(|turn| turn.event.is_turn()).map(TurnView::of);

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use memory_core::working_memory::Outcome;
-use memory_core::{Consolidation, Interval, Recorded, Rules, Seq, Turn, WorkingMemory};
+use memory_core::{Consolidation, Control, Interval, MemoryId, Recorded, Rules, Seq, Turn, WorkingMemory};
 
 /// What folding an event meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,17 +26,21 @@ pub(crate) struct Conversation {
     consolidated: Seq,
     /// When the last event was folded, on the recall thread's count of batches.
     pub(crate) touched: u64,
+    /// It need not be asked before this batch whether it may leave RAM.
+    pub(crate) asked_again: u64,
 }
 
 impl Conversation {
     pub(crate) const fn new(memory: WorkingMemory, consolidated: Seq) -> Self {
-        Self { memory, pending: VecDeque::new(), consolidated, touched: 0 }
+        Self { memory, pending: VecDeque::new(), consolidated, touched: 0, asked_again: 0 }
     }
 
     /// Folds one event.
     pub(crate) fn apply(&mut self, rules: &Rules, recorded: &Recorded) -> Folded {
         let memory = &mut self.memory;
-        let Ok(effects) = catch_unwind(AssertUnwindSafe(|| memory.apply(rules, recorded))) else { return Folded::Panicked };
+        let Ok(effects) = catch_unwind(AssertUnwindSafe(|| memory.apply(rules, recorded))) else {
+            return Folded::Panicked;
+        };
         for window in effects.closed {
             self.add_closed(window.consolidation);
         }
@@ -46,11 +50,13 @@ impl Conversation {
         }
     }
 
-    /// Adds a closed window unless it is known.
-    pub(crate) fn add_closed(&mut self, window: Consolidation) {
-        if window.to > self.consolidated && self.pending.back().is_none_or(|last| last.to <= window.from) {
+    /// Adds a closed window unless it is known; answers whether it was news.
+    pub(crate) fn add_closed(&mut self, window: Consolidation) -> bool {
+        let news = window.to > self.consolidated && self.pending.back().is_none_or(|last| last.to <= window.from);
+        if news {
             self.pending.push_back(window);
         }
+        news
     }
 
     /// Whether a closed window of this range would be news.
@@ -68,10 +74,23 @@ impl Conversation {
         }
     }
 
-    /// Every turn from `consolidated` on, oldest first.
+    /// Every turn from `consolidated` on, oldest first, without those that a later one of them deletes or corrects.
     pub(crate) fn turns(&self, consolidated: Seq) -> Vec<Turn> {
         let closed = self.pending.iter().flat_map(|window| &window.turns);
-        closed.chain(self.memory.window()).filter(|turn| turn.seq >= consolidated).cloned().collect()
+        let open = closed.chain(self.memory.window()).filter(|turn| turn.seq >= consolidated);
+        let mut turns: Vec<Turn> = open.cloned().collect();
+        let changed: Vec<(MemoryId, Seq)> = turns.iter().filter_map(changes).collect();
+        if !changed.is_empty() {
+            let subject = self.memory.state().subject;
+            turns.retain(|turn| {
+                let about = match turn.event.control {
+                    Some(Control::Correct { memory_id, .. }) => memory_id,
+                    Some(_) | None => MemoryId::of_event(subject, &turn.event.id),
+                };
+                !changed.iter().any(|(memory, seq)| *memory == about && *seq > turn.seq)
+            });
+        }
+        turns
     }
 
     pub(crate) const fn memory(&self) -> &WorkingMemory {
@@ -81,5 +100,20 @@ impl Conversation {
     /// Whether the store knows all that is here.
     pub(crate) fn is_idle(&self) -> bool {
         self.pending.is_empty() && self.memory.window().is_empty()
+    }
+}
+
+/// The memory that a control takes away or lets say something else.
+fn changes(turn: &Turn) -> Option<(MemoryId, Seq)> {
+    match turn.event.control {
+        Some(Control::Delete { memory_id } | Control::Correct { memory_id, .. }) => Some((memory_id, turn.seq)),
+        Some(
+            Control::Remember { .. }
+            | Control::Feedback { .. }
+            | Control::Consent { .. }
+            | Control::SessionEnd
+            | Control::IdleTick { .. },
+        )
+        | None => None,
     }
 }

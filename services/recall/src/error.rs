@@ -10,6 +10,8 @@ pub enum Error {
     Envelope(#[from] event_log::envelope::Error),
     #[error("read the store")]
     Store(#[from] memory_store::Error),
-    #[error("interactions partition {partition} begins at offset {low}, but open windows begin at {position}: what lies between was removed unread")]
+    #[error(
+        "interactions partition {partition} begins at offset {low}, but open windows begin at {position}: what lies between was removed unread"
+    )]
     Lost { partition: Partition, position: Offset, low: Offset },
 }

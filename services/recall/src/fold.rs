@@ -16,6 +16,8 @@ use crate::error::Error;
 const IDLE_WAIT: Duration = Duration::from_millis(100);
 /// Batches after which a conversation that the store knows leaves RAM.
 const REST_BATCHES: u64 = 256;
+/// Conversations that may leave RAM after a batch beyond one for each of its events.
+const REST_AT_ONCE: usize = 64;
 
 /// Where recall stands in one partition.
 struct Place {
@@ -70,7 +72,7 @@ fn turn(recall: &Recall, place: &mut Place) -> Result<bool, Error> {
     let batch = parts.log.read(&Topic::Interactions, place.partition, place.interactions, limits)?;
     let mut events = Vec::with_capacity(batch.records.len());
     for stored in &batch.records {
-        events.extend(envelope::read_interaction(stored)?);
+        events.extend(parts.interactions.read(place.partition, stored)?);
     }
     {
         let mut state = recall.lock(place.partition);
@@ -86,13 +88,15 @@ fn turn(recall: &Recall, place: &mut Place) -> Result<bool, Error> {
     // A boundary that was just loaded may lie above windows that only the log tells of; so these come before the
     // position is published.
     let windows = follow_windows(recall, place)?;
-    if batch.next == place.interactions {
+    // A start publishes as well: what lies below its first position is recallable, though nothing of it was folded.
+    if batch.next == recall.lock(place.partition).folded {
         return Ok(windows);
     }
     place.interactions = batch.next;
     let mut state = recall.lock(place.partition);
-    state.folded(batch.next, parts.settings.conversations_max);
-    state.rest(REST_BATCHES);
+    state.folded(batch.next);
+    let most = events.len() + REST_AT_ONCE;
+    state.rest(parts.log.id(), &parts.store, REST_BATCHES, parts.settings.conversations_max, most)?;
     report(recall, place, &state)?;
     drop(state);
     recall.publish();

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use event_log::EventLog;
+use event_log::envelope::Interactions;
 use memory_core::{HashSecret, Rules};
 use memory_store::{Listener, Store};
 use service_runtime::{Health, Metrics, Stop};
@@ -45,7 +46,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { bank_bytes: 64 << 20, conversations_max: 20_000, batch_records: 2_048, batch_bytes: 4 << 20 }
+        Self { bank_bytes: 96 << 20, conversations_max: 20_000, batch_records: 2_048, batch_bytes: 4 << 20 }
     }
 }
 
@@ -54,6 +55,8 @@ impl Default for Settings {
 pub struct Parts {
     pub log: Arc<dyn EventLog>,
     pub store: Arc<Store>,
+    /// Shared with whoever else folds interactions in this process.
+    pub interactions: Arc<Interactions>,
     pub secret: HashSecret,
     pub rules: Arc<Rules>,
     pub settings: Settings,

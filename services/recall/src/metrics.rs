@@ -24,12 +24,25 @@ impl Metrics {
                 "Time to find and rank the answer to one question, without HTTP.",
                 &service_runtime::LATENCY_BUCKETS,
             ),
-            candidates: registry.histogram("memos_recall_candidates", "Memories and turns that one question looked at.", &COUNT_BUCKETS),
-            banks: registry.counters("memos_recall_banks_total", "Banks that questions asked for, by where they were.", &["found"]),
+            candidates: registry.histogram(
+                "memos_recall_candidates",
+                "Memories and turns that one question looked at.",
+                &COUNT_BUCKETS,
+            ),
+            banks: registry.counters(
+                "memos_recall_banks_total",
+                "Banks that questions asked for, by where they were.",
+                &["found"],
+            ),
             bank_bytes: registry.gauge("memos_recall_bank_bytes", "Bytes of banks in RAM, roughly."),
             conversations: registry.gauges("memos_recall_conversations", "Conversations in RAM.", &["partition"]),
-            lag: registry.gauges("memos_recall_lag_records", "Interactions on the log that cannot be recalled yet.", &["partition"]),
-            panics: registry.counter("memos_recall_panics_total", "Events whose folding panicked and that were left out."),
+            lag: registry.gauges(
+                "memos_recall_lag_records",
+                "Interactions on the log that cannot be recalled yet.",
+                &["partition"],
+            ),
+            panics: registry
+                .counter("memos_recall_panics_total", "Events whose folding panicked and that were left out."),
         }
     }
 }

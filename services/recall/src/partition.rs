@@ -1,6 +1,7 @@
 //! What recall holds of one partition, behind one lock that is only ever held briefly.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use event_log::{LogId, Offset};
@@ -11,6 +12,9 @@ use memory_store::{Error, Store};
 
 use crate::conversation::{Conversation, Folded};
 use crate::warm::Warm;
+
+/// Batches after which a conversation is looked at again that could not leave.
+const ASK_AGAIN_BATCHES: u64 = 16;
 
 #[derive(Debug)]
 pub(crate) struct Partition {
@@ -53,7 +57,7 @@ impl Partition {
         subject: Handle,
         owner: impl FnOnce() -> Option<memory_core::Subject>,
     ) -> Result<Option<&Conversation>, Error> {
-        if !self.conversations.contains_key(&subject) {
+        if let Entry::Vacant(place) = self.conversations.entry(subject) {
             let memory = match store.boundary(log, subject)? {
                 Some(boundary) => WorkingMemory::resume(boundary),
                 None => match owner() {
@@ -61,7 +65,7 @@ impl Partition {
                     None => return Ok(None),
                 },
             };
-            self.conversations.insert(subject, Conversation::new(memory, store.consolidated(subject)?));
+            place.insert(Conversation::new(memory, store.consolidated(subject)?));
         }
         Ok(self.conversations.get(&subject))
     }
@@ -80,25 +84,49 @@ impl Partition {
     /// Adds a closed window that only the log told of.
     pub(crate) fn add_closed(&mut self, subject: Handle, tag: TenantTag, window: Consolidation) {
         let Some(conversation) = self.conversations.get_mut(&subject) else { return };
-        for turn in &window.turns {
-            self.events.insert((tag, turn.event.id.fingerprint()), subject);
+        let events: Vec<u64> = window.turns.iter().map(|turn| turn.event.id.fingerprint()).collect();
+        // A step may have covered it in the meantime; then nobody would take its events out again.
+        if conversation.add_closed(window) {
+            self.events.extend(events.into_iter().map(|event| ((tag, event), subject)));
         }
-        conversation.add_closed(window);
     }
 
-    /// Ends a batch of events: what idles leaves once there are too many.
-    pub(crate) fn folded(&mut self, next: Offset, conversations_max: usize) {
+    /// Ends a batch of events.
+    pub(crate) const fn folded(&mut self, next: Offset) {
         self.folded = next;
         self.batches += 1;
-        if self.conversations.len() > conversations_max {
-            self.conversations.retain(|_, conversation| !conversation.is_idle());
-        }
     }
 
-    /// Drops conversations that have rested for many batches and of which the store knows everything.
-    pub(crate) fn rest(&mut self, batches: u64) {
+    /// Drops conversations of which the store knows everything: those that have rested for `rest` batches, and any while
+    /// there are more than `conversations_max`. It looks at `most` at most, since the lock is held meanwhile.
+    ///
+    /// A step may cover a window before its boundary is written, and a conversation that is loaded from an older
+    /// boundary would lack the events between; so a conversation stays until the store has its boundary.
+    pub(crate) fn rest(
+        &mut self,
+        log: LogId,
+        store: &Store,
+        rest: u64,
+        conversations_max: usize,
+        most: usize,
+    ) -> Result<(), Error> {
         let now = self.batches;
-        self.conversations.retain(|_, conversation| !conversation.is_idle() || conversation.touched + batches > now);
+        let full = self.conversations.len() > conversations_max;
+        let may_leave = |conversation: &Conversation| {
+            conversation.is_idle() && conversation.asked_again <= now && (full || conversation.touched + rest <= now)
+        };
+        let candidates = self.conversations.iter().filter(|(_, conversation)| may_leave(conversation));
+        let candidates: Vec<Handle> = candidates.map(|(subject, _)| *subject).take(most).collect();
+        for subject in candidates {
+            let Some(conversation) = self.conversations.get_mut(&subject) else { continue };
+            let next = conversation.memory().state().next;
+            if store.boundary(log, subject)?.is_some_and(|boundary| boundary.next >= next) {
+                self.conversations.remove(&subject);
+            } else {
+                conversation.asked_again = now + ASK_AGAIN_BATCHES;
+            }
+        }
+        Ok(())
     }
 
     /// Takes a step over: the bank has it and the windows it covers are no longer open, in one moment.
@@ -127,7 +155,8 @@ impl Partition {
     }
 
     pub(crate) fn view(&self, subject: Handle, bank: Arc<Bank>) -> View {
-        let turns = self.conversations.get(&subject).map(|conversation| conversation.turns(bank.next())).unwrap_or_default();
+        let turns =
+            self.conversations.get(&subject).map(|conversation| conversation.turns(bank.next())).unwrap_or_default();
         View { bank, turns, folded: self.folded }
     }
 

@@ -21,7 +21,8 @@ mod service;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use event_log::EventLog;
+use event_log::envelope::Interactions;
+use event_log::{EventLog, Partition};
 use memory_core::working_memory::Effects;
 use memory_core::{Recorded, Rules, WorkingMemory};
 use memory_store::Store;
@@ -67,6 +68,8 @@ pub type Fold = fn(&mut WorkingMemory, &Rules, &Recorded) -> Effects;
 pub struct Parts {
     pub log: Arc<dyn EventLog>,
     pub store: Arc<Store>,
+    /// Shared with whoever else folds interactions in this process.
+    pub interactions: Arc<Interactions>,
     pub rules: Arc<Rules>,
     pub settings: Settings,
     pub fold: Fold,
@@ -78,9 +81,14 @@ pub struct Parts {
 /// Starts working memory on a thread of its own, on which all actors live. The thread ends when told to stop, or with
 /// the first error; an error means that the process must stop.
 ///
+/// The table of boundaries is up to date when this returns: recall, which starts after it, loads conversations from it.
+///
 /// # Errors
-/// When the thread cannot be started.
-pub fn spawn(parts: Parts) -> std::io::Result<JoinHandle<Result<(), Error>>> {
+/// When the table cannot be brought up to date, or the thread not be started.
+pub fn spawn(parts: Parts) -> Result<JoinHandle<Result<(), Error>>, Error> {
+    for partition in Partition::all(parts.log.partitions()) {
+        restore::catch_up_table(&*parts.log, &parts.store, partition)?;
+    }
     let run = move || actix_rt::System::new().block_on(service::run(parts));
-    std::thread::Builder::new().name(NAME.to_owned()).spawn(run)
+    std::thread::Builder::new().name(NAME.to_owned()).spawn(run).map_err(Error::Thread)
 }

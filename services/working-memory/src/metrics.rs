@@ -22,7 +22,11 @@ impl Metrics {
                 "Events that were folded, by outcome: accepted, duplicate, stale, poison.",
                 &["outcome"],
             ),
-            windows: registry.counters("memos_working_memory_windows_total", "Windows that closed, by trigger.", &["trigger"]),
+            windows: registry.counters(
+                "memos_working_memory_windows_total",
+                "Windows that closed, by trigger.",
+                &["trigger"],
+            ),
             actors: registry.gauges("memos_working_memory_actors", "Subjects in RAM.", &["partition"]),
             passivations: registry.counters(
                 "memos_working_memory_passivations_total",

@@ -31,7 +31,10 @@ pub(crate) struct Owner {
     /// Where to read on in `interactions`.
     next: Offset,
     roster: Roster,
+    /// Windows that stood on the log at the takeover, while they are folded again.
     logged: Logged,
+    /// Where `interactions` ended at the takeover: none of [`Owner::logged`] ends above it.
+    logged_below: Offset,
     marker: OpenFrom,
     kept_house: Instant,
 }
@@ -40,8 +43,9 @@ impl Owner {
     pub(crate) fn take_over(parts: &Parts, metrics: Metrics, partition: Partition) -> Result<Self, Error> {
         let (marker, logged) = restore::restore(&*parts.log, &parts.store, partition)?;
         let next = marker.interactions;
-        let (parts, roster) = (parts.clone(), Roster::default());
-        Ok(Self { parts, metrics, partition, next, roster, logged, marker, kept_house: Instant::now() })
+        let logged_below = parts.log.watermarks(&Topic::Interactions, partition)?.high;
+        let (parts, roster, kept_house) = (parts.clone(), Roster::default(), Instant::now());
+        Ok(Self { parts, metrics, partition, next, roster, logged, logged_below, marker, kept_house })
     }
 
     pub(crate) async fn run(mut self, mut news: watch::Receiver<u64>) -> Result<(), Error> {
@@ -71,14 +75,15 @@ impl Owner {
         let mut order = Vec::new();
         let mut events: HashMap<Handle, Vec<Recorded>> = HashMap::new();
         for stored in &batch.records {
-            let Some((subject, recorded)) = envelope::read_interaction(stored)? else { continue };
+            let Some((subject, recorded)) = self.parts.interactions.read(self.partition, stored)? else { continue };
             let of_subject = events.entry(subject).or_default();
             if of_subject.is_empty() {
                 order.push(subject);
             }
             of_subject.push(recorded);
         }
-        let subjects = order.into_iter().map(|subject| (subject, events.remove(&subject).unwrap_or_default())).collect();
+        let subjects =
+            order.into_iter().map(|subject| (subject, events.remove(&subject).unwrap_or_default())).collect();
         let closed = self.fold(subjects).await?;
         self.log_windows(closed).await?;
         self.next = batch.next;
@@ -117,7 +122,10 @@ impl Owner {
         self.metrics.events.with_label_values(&["accepted"]).inc_by(folded.accepted);
         self.metrics.events.with_label_values(&["duplicate"]).inc_by(folded.duplicates);
         self.metrics.events.with_label_values(&["stale"]).inc_by(folded.stale);
-        self.metrics.actors.with_label_values(&[&self.partition.to_string()]).set(i64::try_from(self.roster.active()).unwrap_or(i64::MAX));
+        self.metrics
+            .actors
+            .with_label_values(&[&self.partition.to_string()])
+            .set(i64::try_from(self.roster.active()).unwrap_or(i64::MAX));
     }
 
     /// The actor of a subject: the one in RAM, or one from the spilled state, the last boundary, or nothing at all.
@@ -132,7 +140,7 @@ impl Owner {
         }
         let open_since = self.roster.get(subject).and_then(|entry| entry.open_since);
         let memory = match open_since {
-            Some(since) => match self.parts.store.unspill(subject)? {
+            Some(since) => match self.unspill(subject)? {
                 Some(memory) => memory,
                 None => self.reread(subject, event, since)?,
             },
@@ -162,10 +170,22 @@ impl Owner {
             Some(boundary) => WorkingMemory::resume(boundary),
             None => WorkingMemory::new(subject, event.event.subject(&event.tenant).unwrap_or_else(|| nobody(event))),
         };
-        for window in self.logged.get(&subject).into_iter().flatten() {
+        self.expect_logged(&mut memory);
+        Ok(memory)
+    }
+
+    /// A subject that was put aside with an open window.
+    fn unspill(&self, subject: Handle) -> Result<Option<WorkingMemory>, Error> {
+        let mut memory = self.parts.store.unspill(subject)?;
+        memory.iter_mut().for_each(|memory| self.expect_logged(memory));
+        Ok(memory)
+    }
+
+    /// Windows that stand on the log end where they ended, whatever the rules say now.
+    fn expect_logged(&self, memory: &mut WorkingMemory) {
+        for window in self.logged.get(&memory.state().subject).into_iter().flatten() {
             memory.expect_window(*window);
         }
-        Ok(memory)
     }
 
     /// Builds an actor again that panicked: from the last boundary and the log, one event at a time, without those that
@@ -203,7 +223,8 @@ impl Owner {
         let one = Limits { records: 1, bytes: 1 };
         let batch = self.parts.log.read(&Topic::Interactions, self.partition, offset, one)?;
         let Some(stored) = batch.records.into_iter().next() else { return Ok(()) };
-        let found = Coordinates { log: self.parts.log.id(), topic: Topic::Interactions, partition: self.partition, offset };
+        let found =
+            Coordinates { log: self.parts.log.id(), topic: Topic::Interactions, partition: self.partition, offset };
         let message = "folding this event panics: a defect of memos; replay it once the defect is repaired".to_owned();
         let letter = DeadLetter::new("panicked", message, found, stored.record, now());
         self.metrics.events.with_label_values(&["poison"]).inc();
@@ -217,8 +238,11 @@ impl Owner {
             return Ok(());
         }
         let now = now();
-        let fresh: Vec<Record> =
-            closed.iter().filter(|window| !window.logged).map(|window| envelope::consolidation(&window.consolidation, now)).collect();
+        let fresh: Vec<Record> = closed
+            .iter()
+            .filter(|window| !window.logged)
+            .map(|window| envelope::consolidation(&window.consolidation, now))
+            .collect();
         if !fresh.is_empty() {
             self.append(&Topic::Consolidations, fresh).await?;
         }
@@ -275,7 +299,7 @@ impl Owner {
     async fn tick(&mut self, subject: Handle, now: Timestamp) -> Result<(), Error> {
         let actor = match self.roster.get(subject).and_then(|entry| entry.actor.clone()) {
             Some(actor) => actor,
-            None => match self.parts.store.unspill(subject)? {
+            None => match self.unspill(subject)? {
                 Some(memory) => {
                     let open_since = self.roster.get(subject).and_then(|entry| entry.open_since);
                     let actor = self.start(memory, open_since);
@@ -295,10 +319,17 @@ impl Owner {
 
     /// Notes from where this partition must be read after a restart, and lets the log trim what lies before.
     async fn mark(&mut self) -> Result<(), Error> {
-        let marker = OpenFrom {
-            interactions: self.roster.oldest_open().unwrap_or(self.next),
-            consolidations: self.parts.log.watermarks(&Topic::Consolidations, self.partition)?.high,
+        let folded_again = self.next >= self.logged_below;
+        if folded_again {
+            self.logged.clear();
+        }
+        let consolidations = if folded_again {
+            self.parts.log.watermarks(&Topic::Consolidations, self.partition)?.high
+        } else {
+            // Some of them lack their boundaries: after another crash they must be found again.
+            self.marker.consolidations
         };
+        let marker = OpenFrom { interactions: self.roster.oldest_open().unwrap_or(self.next), consolidations };
         if marker == self.marker {
             return Ok(());
         }
@@ -306,10 +337,6 @@ impl Owner {
         self.append(&Topic::Working, vec![envelope::working(row, now())]).await?;
         restore::catch_up_table(&*self.parts.log, &self.parts.store, self.partition)?;
         self.marker = marker;
-        // Every window below the marker has its boundary, so none of them will be looked for again.
-        if self.marker.interactions == self.next {
-            self.logged.clear();
-        }
         self.parts.log.release(NAME, &Topic::Interactions, self.partition, marker.interactions)?;
         self.parts.log.release(NAME, &Topic::Consolidations, self.partition, marker.consolidations)?;
         Ok(())

@@ -44,7 +44,11 @@ pub(crate) async fn run(parts: Parts) -> Result<(), Error> {
 }
 
 /// The log tells its news by blocking; owners are asynchronous.
-fn spawn_waiter(log: Arc<dyn EventLog>, stop: Stop, news: watch::Sender<u64>) -> Result<std::thread::JoinHandle<()>, Error> {
+fn spawn_waiter(
+    log: Arc<dyn EventLog>,
+    stop: Stop,
+    news: watch::Sender<u64>,
+) -> Result<std::thread::JoinHandle<()>, Error> {
     let wait = move || {
         let mut seen = 0;
         while !stop.is_stopped() {

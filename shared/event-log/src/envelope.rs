@@ -1,7 +1,10 @@
 //! The codec of our own topics. Every value is JSON with a version first; an unknown version is no dead letter here
 //! but a reason to stop, because only a newer memos can have written it (law L11).
 
+use std::borrow::Borrow;
+use std::collections::{HashMap, VecDeque};
 use std::io::{self, Write};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use memory_core::step::Step;
 use memory_core::working_memory::Boundary;
@@ -63,7 +66,14 @@ fn decode<T: DeserializeOwned>(topic: Topic, offset: Offset, bytes: &[u8]) -> Re
     }
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
+struct InteractionRef<'a> {
+    tenant: &'a TenantId,
+    arrived: Timestamp,
+    event: &'a Event,
+}
+
+#[derive(Deserialize)]
 struct InteractionBody {
     tenant: TenantId,
     arrived: Timestamp,
@@ -72,12 +82,13 @@ struct InteractionBody {
 
 /// A record for `interactions`.
 #[must_use]
-pub fn interaction(subject: Handle, tenant: TenantId, arrived: Timestamp, event: Event) -> Record {
+pub fn interaction(subject: Handle, tenant: TenantId, arrived: Timestamp, event: impl Borrow<Event>) -> Record {
+    let event = event.borrow();
     let headers = vec![
         ("ce_id".to_owned(), Some(event.id.as_str().as_bytes().to_vec())),
         ("ce_type".to_owned(), Some(b"memos.interaction.v1".to_vec())),
     ];
-    let value = encode(&InteractionBody { tenant, arrived, event });
+    let value = encode(&InteractionRef { tenant: &tenant, arrived, event });
     Record { key: subject.as_bytes().to_vec(), value: Some(value), headers, timestamp: arrived }
 }
 
@@ -89,16 +100,61 @@ pub fn read_interaction(stored: &Stored) -> Result<Option<(Handle, Recorded)>, E
     let Some(value) = &stored.record.value else { return Ok(None) };
     let subject = handle_of(Topic::Interactions, stored)?;
     let body: InteractionBody = decode(Topic::Interactions, stored.offset, value)?;
-    let recorded = Recorded { tenant: body.tenant, arrived: body.arrived, offset: stored.offset, event: body.event };
+    let recorded =
+        Recorded { tenant: body.tenant, arrived: body.arrived, offset: stored.offset, event: body.event.into() };
     Ok(Some((subject, recorded)))
+}
+
+/// Reads interactions for several folds of one process, so that an event is decoded and held once (a decision of
+/// weight: open windows are most of what a process holds). Knows the newest [`Interactions::HELD`] events.
+#[derive(Debug, Default)]
+pub struct Interactions(Mutex<Held>);
+
+#[derive(Debug, Default)]
+struct Held {
+    events: HashMap<(Partition, Offset), (Handle, Recorded)>,
+    order: VecDeque<(Partition, Offset)>,
+}
+
+impl Interactions {
+    /// Events that are held for the next reader.
+    pub const HELD: usize = 8_192;
+
+    /// Reads a record of this partition of `interactions`; `None` for a tombstone.
+    ///
+    /// # Errors
+    /// [`Error`] when it is not one.
+    pub fn read(&self, partition: Partition, stored: &Stored) -> Result<Option<(Handle, Recorded)>, Error> {
+        let place = (partition, stored.offset);
+        if let Some(known) = self.held().events.get(&place) {
+            return Ok(Some(known.clone()));
+        }
+        let Some(read) = read_interaction(stored)? else { return Ok(None) };
+        let mut held = self.held();
+        if held.order.len() >= Self::HELD
+            && let Some(oldest) = held.order.pop_front()
+        {
+            held.events.remove(&oldest);
+        }
+        if held.events.insert(place, read.clone()).is_none() {
+            held.order.push_back(place);
+        }
+        Ok(Some(read))
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A record for `consolidations`.
 #[must_use]
 pub fn consolidation(window: &Consolidation, now: Timestamp) -> Record {
     let range = format!("{}-{}", window.from, window.to);
-    let headers =
-        vec![("ce_id".to_owned(), Some(window.id.to_string().into_bytes())), (RANGE_HEADER.to_owned(), Some(range.into_bytes()))];
+    let headers = vec![
+        ("ce_id".to_owned(), Some(window.id.to_string().into_bytes())),
+        (RANGE_HEADER.to_owned(), Some(range.into_bytes())),
+    ];
     Record { key: window.subject.as_bytes().to_vec(), value: Some(encode(window)), headers, timestamp: now }
 }
 

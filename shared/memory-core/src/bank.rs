@@ -11,7 +11,7 @@ use crate::index::{Index, Slot};
 use crate::memory::Memory;
 use crate::similar::Signature;
 use crate::step::{Body, Change, Row, RowKey, Step, SubjectRow};
-use crate::text::Term;
+use crate::text::{Analyzer, Term};
 
 /// The memories of one subject and what is known of the subject itself.
 #[derive(Clone, Debug, Default)]
@@ -19,7 +19,8 @@ pub struct Bank {
     subject: Option<SubjectRow>,
     /// The number that the next step must have.
     next_step: StepNumber,
-    memories: BTreeMap<MemoryId, (Slot, Memory)>,
+    /// Boxed: a node of the map holds eleven entries, and most subjects have few memories.
+    memories: BTreeMap<MemoryId, (Slot, Box<Memory>)>,
     by_slot: Vec<Option<MemoryId>>,
     index: Index,
     weight: usize,
@@ -30,8 +31,9 @@ impl Bank {
     #[must_use]
     pub fn load(next_step: StepNumber, rows: impl IntoIterator<Item = Row>) -> Self {
         let mut bank = Self { next_step, ..Self::default() };
+        let mut analyzer = Analyzer::default();
         for row in rows {
-            bank.put(row);
+            bank.put(row, &mut analyzer);
         }
         bank
     }
@@ -43,9 +45,10 @@ impl Bank {
         }
         match &step.body {
             Body::Changes { changes, .. } => {
+                let mut analyzer = Analyzer::default();
                 for change in changes {
                     match change {
-                        Change::Put(row) => self.put(row.clone()),
+                        Change::Put(row) => self.put(row.clone(), &mut analyzer),
                         Change::Delete(key) => self.delete(key),
                     }
                 }
@@ -56,15 +59,15 @@ impl Bank {
         self.next_step = step.number.next();
     }
 
-    fn put(&mut self, row: Row) {
+    fn put(&mut self, row: Row, analyzer: &mut Analyzer) {
         match row {
             Row::Subject(subject) => self.subject = Some(subject),
-            Row::Memory(memory) => self.put_memory(memory),
+            Row::Memory(memory) => self.put_memory(memory, analyzer),
             Row::Revision(_) | Row::Source(_) | Row::Window(_) | Row::Rules(_) | Row::Fate(_) => {}
         }
     }
 
-    fn put_memory(&mut self, memory: Memory) {
+    fn put_memory(&mut self, memory: Memory, analyzer: &mut Analyzer) {
         let slot = match self.memories.remove(&memory.id) {
             Some((slot, old)) if old.text == memory.text => {
                 self.weight -= old.weight();
@@ -73,16 +76,16 @@ impl Bank {
             Some((slot, old)) => {
                 self.weight -= old.weight();
                 self.index.remove(slot, &old.text);
-                self.index.insert(&memory.text)
+                self.index.insert(&memory.text, analyzer)
             }
-            None => self.index.insert(&memory.text),
+            None => self.index.insert(&memory.text, analyzer),
         };
         if self.by_slot.len() <= slot.place() {
             self.by_slot.resize(slot.place() + 1, None);
         }
         self.by_slot[slot.place()] = Some(memory.id);
         self.weight += memory.weight();
-        self.memories.insert(memory.id, (slot, memory));
+        self.memories.insert(memory.id, (slot, Box::new(memory)));
     }
 
     fn delete(&mut self, key: &RowKey) {
@@ -97,12 +100,12 @@ impl Bank {
 
     #[must_use]
     pub fn get(&self, id: MemoryId) -> Option<&Memory> {
-        self.memories.get(&id).map(|(_, memory)| memory)
+        self.memories.get(&id).map(|(_, memory)| memory.as_ref())
     }
 
     /// All memories, by id.
     pub fn memories(&self) -> impl Iterator<Item = &Memory> {
-        self.memories.values().map(|(_, memory)| memory)
+        self.memories.values().map(|(_, memory)| memory.as_ref())
     }
 
     /// The memory at a slot of the index.
@@ -156,7 +159,12 @@ impl Bank {
     /// The memory that is most like `signature` among those that `eligible` lets through, if it is at least
     /// `merge_at` (0..=1000) alike. Of equals the one with the smallest id.
     #[must_use]
-    pub fn most_alike(&self, signature: &Signature, merge_at: u16, eligible: impl Fn(&Memory) -> bool) -> Option<MemoryId> {
+    pub fn most_alike(
+        &self,
+        signature: &Signature,
+        merge_at: u16,
+        eligible: impl Fn(&Memory) -> bool,
+    ) -> Option<MemoryId> {
         let mut best: Option<(u16, MemoryId)> = None;
         for slot in self.sharing_a_rare_term(signature, merge_at) {
             let Some(memory) = self.at(slot).filter(|memory| eligible(memory)) else { continue };

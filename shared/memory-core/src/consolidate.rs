@@ -85,7 +85,9 @@ impl Draft<'_> {
     /// Keeps a memory, or lets it reinforce one that says the same.
     fn keep(&mut self, turn: &Turn, memory: Memory) -> Fate {
         let signature = Signature::of(&memory.text);
-        if let Some(known) = self.bank.most_alike(&signature, self.window.rules.merge_at, |other| may_merge(&memory, other)) {
+        if let Some(known) =
+            self.bank.most_alike(&signature, self.window.rules.merge_at, |other| may_merge(&memory, other))
+        {
             return self.reinforce(turn, known, &memory);
         }
         if self.bank.len() >= self.window.rules.bank_max {

@@ -75,7 +75,8 @@ impl Content {
         match self {
             Self::Text(text) => Cow::Borrowed(text),
             Self::Parts(parts) => {
-                let texts: Vec<&str> = parts.iter().map(|part| part.text.as_str()).filter(|text| !text.is_empty()).collect();
+                let texts: Vec<&str> =
+                    parts.iter().map(|part| part.text.as_str()).filter(|text| !text.is_empty()).collect();
                 Cow::Owned(texts.join("\n"))
             }
         }

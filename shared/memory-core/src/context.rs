@@ -49,18 +49,30 @@ pub fn block(hits: &[Hit<'_>], budget: usize) -> Context {
 fn line(found: &Found<'_>) -> String {
     match found {
         Found::Memory(memory) => {
-            format!("- {} {}: {}", day(memory.event_time), voice(memory.role, memory.origin, memory.speaker.as_deref()), flat(&memory.text))
+            format!(
+                "- {} {}: {}",
+                day(memory.event_time),
+                voice(memory.role, memory.origin, memory.speaker.as_deref()),
+                flat(&memory.text)
+            )
         }
         Found::Turn(turn) => {
             let event = &turn.event;
-            format!("- {} {}: {}", day(event.time), voice(event.role, event.origin, event.speaker.as_deref()), flat(&rank::text_of(turn)))
+            format!(
+                "- {} {}: {}",
+                day(event.time),
+                voice(event.role, event.origin, event.speaker.as_deref()),
+                flat(&rank::text_of(turn))
+            )
         }
     }
 }
 
 fn source(found: &Found<'_>) -> EventId {
     match found {
-        Found::Memory(memory) => memory.sources.last().map_or_else(|| unreachable!("every memory has a source"), |s| s.event_id.clone()),
+        Found::Memory(memory) => {
+            memory.sources.last().map_or_else(|| unreachable!("every memory has a source"), |s| s.event_id.clone())
+        }
         Found::Turn(turn) => turn.event.id.clone(),
     }
 }

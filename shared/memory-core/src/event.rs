@@ -3,6 +3,8 @@
 //! [`Event`] is the judged form: everything in it was validated once, at the edge, and is what `interactions` holds
 //! for good. The lenient outside form is read by [`parse`].
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -154,7 +156,8 @@ pub struct Recorded {
     pub arrived: Timestamp,
     /// Where it stands in its partition of `interactions`.
     pub offset: Offset,
-    pub event: Event,
+    /// Shared: whoever folds it keeps it, and one process may fold it twice.
+    pub event: Arc<Event>,
 }
 
 const fn yes() -> bool {

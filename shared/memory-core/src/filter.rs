@@ -232,7 +232,9 @@ fn compare(found: Option<&Value>, op: Op, wanted: &Value) -> bool {
         Op::Gte => matches!(ordering, Some(Ordering::Greater | Ordering::Equal)),
         Op::Lt => ordering == Some(Ordering::Less),
         Op::Lte => matches!(ordering, Some(Ordering::Less | Ordering::Equal)),
-        Op::In => wanted.as_array().is_some_and(|list| list.iter().any(|item| order(found, item) == Some(Ordering::Equal))),
+        Op::In => {
+            wanted.as_array().is_some_and(|list| list.iter().any(|item| order(found, item) == Some(Ordering::Equal)))
+        }
         Op::Contains => match (found, wanted) {
             (Value::Array(list), wanted) => list.contains(wanted),
             (Value::String(text), Value::String(part)) => text.contains(part.as_str()),

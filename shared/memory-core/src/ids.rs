@@ -30,7 +30,10 @@ impl EventId {
     /// The id of the `index`-th event of a request that carried an idempotency key and no ids.
     #[must_use]
     pub fn of_request(subject: Handle, idempotency_key: &str, index: usize) -> Self {
-        Self(derive(&[b"request", subject.as_bytes(), idempotency_key.as_bytes(), index.to_string().as_bytes()]).to_string())
+        Self(
+            derive(&[b"request", subject.as_bytes(), idempotency_key.as_bytes(), index.to_string().as_bytes()])
+                .to_string(),
+        )
     }
 
     /// The id of the tick that says "nothing came after `last`".
@@ -107,8 +110,14 @@ impl ConsolidationId {
     /// The id of a window from `first` to `last`, closed by `trigger` under `rules`.
     #[must_use]
     pub fn of_window(subject: Handle, first: &EventId, last: &EventId, rules: &[u8], trigger: &str) -> Self {
-        let parts: [&[u8]; 6] =
-            [b"window", subject.as_bytes(), first.as_str().as_bytes(), last.as_str().as_bytes(), rules, trigger.as_bytes()];
+        let parts: [&[u8]; 6] = [
+            b"window",
+            subject.as_bytes(),
+            first.as_str().as_bytes(),
+            last.as_str().as_bytes(),
+            rules,
+            trigger.as_bytes(),
+        ];
         Self(derive(&parts))
     }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::text::{self, Term};
+use crate::text::{self, Analyzer, Term};
 
 /// A text's place in the index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,8 +30,8 @@ pub struct Index {
 
 impl Index {
     /// Adds a text; returns its slot.
-    pub fn insert(&mut self, content: &str) -> Slot {
-        let terms = text::terms(content);
+    pub fn insert(&mut self, content: &str, analyzer: &mut Analyzer) -> Slot {
+        let terms = analyzer.terms(content);
         let length = u32::try_from(terms.len()).unwrap_or(u32::MAX);
         let slot = if let Some(slot) = self.free.pop() {
             self.lengths[slot.0 as usize] = Some(length);

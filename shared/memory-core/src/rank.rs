@@ -53,7 +53,12 @@ impl Parts {
     /// Each part with its name.
     #[must_use]
     pub const fn named(&self) -> [(&'static str, u16); 4] {
-        [("words", self.words), ("recency", self.recency), ("salience", self.salience), ("reinforcement", self.reinforcement)]
+        [
+            ("words", self.words),
+            ("recency", self.recency),
+            ("salience", self.salience),
+            ("reinforcement", self.reinforcement),
+        ]
     }
 }
 
@@ -106,7 +111,9 @@ pub fn rank<'a>(query: &Query, bank: &'a Bank, turns: &'a [Turn], now: Timestamp
         }
     }
     hits.retain(|hit| hit.parts.sum() >= query.min_score);
-    hits.sort_by(|a, b| b.parts.sum().cmp(&a.parts.sum()).then_with(|| b.found.time().cmp(&a.found.time())).then_with(|| tie(a, b)));
+    hits.sort_by(|a, b| {
+        b.parts.sum().cmp(&a.parts.sum()).then_with(|| b.found.time().cmp(&a.found.time())).then_with(|| tie(a, b))
+    });
     hits.truncate(query.limit);
     hits
 }
@@ -188,7 +195,8 @@ fn parts_of_memory(memory: &Memory, words: u16, now: Timestamp) -> Parts {
 }
 
 fn parts_of(words: u16, time: Timestamp, salience: u16, reinforcement: u16, now: Timestamp) -> Parts {
-    let weighted = |part: u16, weight: u16| u16::try_from(u32::from(part) * u32::from(weight) / 1_000).expect("at most 1000");
+    let weighted =
+        |part: u16, weight: u16| u16::try_from(u32::from(part) * u32::from(weight) / 1_000).expect("at most 1000");
     Parts {
         words: weighted(words, WEIGHTS.words),
         recency: weighted(recency(time, now), WEIGHTS.recency),

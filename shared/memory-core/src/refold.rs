@@ -127,7 +127,8 @@ pub fn refold(subject: Handle, rows: &Rows, without: &BTreeSet<EventId>) -> Rows
     for window in rows.windows() {
         let Some(rules) = rows.rules(window.rules) else { continue };
         let kept: Vec<&Turn> = sources.range(window.from..window.to).map(|(_, turn)| *turn).collect();
-        let turns: Vec<Turn> = kept.iter().filter(|turn| !without.contains(&turn.event.id)).map(|turn| (*turn).clone()).collect();
+        let turns: Vec<Turn> =
+            kept.iter().filter(|turn| !without.contains(&turn.event.id)).map(|turn| (*turn).clone()).collect();
         if turns.is_empty() {
             if !kept.is_empty() {
                 emptied.insert(window.from);

@@ -67,6 +67,7 @@ pub enum Body {
 /// One changed row.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "nearly every change is a put of a row that size")]
 pub enum Change {
     Put(Row),
     Delete(RowKey),
@@ -75,6 +76,10 @@ pub enum Change {
 /// A row of a subject.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "most rows are memories and sources, and a box for each would cost more than it saves"
+)]
 pub enum Row {
     Subject(SubjectRow),
     Memory(Memory),

@@ -3,6 +3,8 @@
 //! Segmentation is Unicode's (UAX #29), so every script gives words; stemming is English (Porter2) and applies to
 //! ASCII words only. A term is an 8-byte hash of its stem: indexes then hold no text.
 
+use std::collections::BTreeMap;
+
 use rust_stemmers::{Algorithm, Stemmer};
 use unicode_segmentation::UnicodeSegmentation;
 
@@ -10,16 +12,18 @@ use unicode_segmentation::UnicodeSegmentation;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Term(u64);
 
-/// Words that carry no topic. Pronouns of the first person are among them: who speaks is known apart.
+/// Words that carry no topic, in order, so that they can be searched by halves. Pronouns of the first person are among
+/// them: who speaks is known apart.
 const STOP_WORDS: [&str; 120] = [
-    "a", "about", "after", "again", "all", "also", "am", "an", "and", "any", "are", "as", "at", "be", "because", "been", "before",
-    "being", "but", "by", "can", "could", "did", "do", "does", "doing", "down", "each", "for", "from", "further", "get", "got",
-    "had", "has", "have", "having", "he", "her", "here", "hers", "him", "his", "how", "i", "if", "in", "into", "is", "it", "its",
-    "just", "like", "me", "more", "most", "my", "myself", "of", "off", "on", "once", "only", "or", "other", "our", "out", "over",
-    "own", "please", "really", "same", "she", "should", "so", "some", "such", "than", "that", "the", "their", "them", "then",
-    "there", "these", "they", "this", "those", "through", "to", "too", "under", "until", "up", "us", "very", "was", "we", "were",
-    "what", "when", "where", "which", "while", "who", "whom", "why", "will", "with", "would", "you", "your", "yours", "i'm",
-    "it's", "i've", "i'll", "i'd", "that's", "let's",
+    "a", "about", "after", "again", "all", "also", "am", "an", "and", "any", "are", "as", "at", "be", "because",
+    "been", "before", "being", "but", "by", "can", "could", "did", "do", "does", "doing", "down", "each", "for",
+    "from", "further", "get", "got", "had", "has", "have", "having", "he", "her", "here", "hers", "him", "his", "how",
+    "i", "i'd", "i'll", "i'm", "i've", "if", "in", "into", "is", "it", "it's", "its", "just", "let's", "like", "me",
+    "more", "most", "my", "myself", "of", "off", "on", "once", "only", "or", "other", "our", "out", "over", "own",
+    "please", "really", "same", "she", "should", "so", "some", "such", "than", "that", "that's", "the", "their",
+    "them", "then", "there", "these", "they", "this", "those", "through", "to", "too", "under", "until", "up", "us",
+    "very", "was", "we", "were", "what", "when", "where", "which", "while", "who", "whom", "why", "will", "with",
+    "would", "you", "your", "yours",
 ];
 
 /// Words that turn a statement into its opposite. Two texts that differ in one never mean the same.
@@ -31,24 +35,104 @@ pub const CONTEXT_OPEN: &str = "<memos-context";
 pub const CONTEXT_CLOSE: &str = "</memos-context>";
 
 /// The words of a text, lower-cased, in order, stop words and all.
+///
+/// ASCII text, which is most of what there is, is cut by hand, by the rules that UAX #29 has for it; a test holds the
+/// two together.
 pub fn words(text: &str) -> impl Iterator<Item = String> + '_ {
-    text.unicode_words().map(str::to_lowercase)
+    let ascii = text.is_ascii().then(|| AsciiWords { rest: text }.map(str::to_ascii_lowercase));
+    let other = (!text.is_ascii()).then(|| text.unicode_words().map(str::to_lowercase));
+    ascii.into_iter().flatten().chain(other.into_iter().flatten())
+}
+
+/// Runs of letters, digits and underscores; an apostrophe or a full stop between two letters, and a full stop or a comma
+/// between two digits, belong to the word.
+struct AsciiWords<'a> {
+    rest: &'a str,
+}
+
+impl<'a> Iterator for AsciiWords<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        loop {
+            let bytes = self.rest.as_bytes();
+            let start = bytes.iter().position(|byte| is_word(*byte))?;
+            let mut end = start + 1;
+            while let Some(&byte) = bytes.get(end) {
+                let joins = || {
+                    let (before, after) = (bytes[end - 1], bytes.get(end + 1).copied().unwrap_or_default());
+                    let letters = before.is_ascii_alphabetic() && after.is_ascii_alphabetic();
+                    let digits = before.is_ascii_digit() && after.is_ascii_digit();
+                    matches!(byte, b'\'' | b'.') && letters || matches!(byte, b'\'' | b'.' | b',') && digits
+                };
+                if !is_word(byte) && !joins() {
+                    break;
+                }
+                end += 1;
+            }
+            let word = &self.rest[start..end];
+            self.rest = &self.rest[end..];
+            if word.bytes().any(|byte| byte.is_ascii_alphanumeric()) {
+                return Some(word);
+            }
+        }
+    }
 }
 
 /// The terms of a text in order, without stop words.
 #[must_use]
 pub fn terms(text: &str) -> Vec<Term> {
-    let stemmer = Stemmer::create(Algorithm::English);
-    words(text).filter(|word| !is_stop_word(word)).map(|word| term_of(&stemmer, &word)).collect()
+    Analyzer::default().terms(text)
 }
 
-fn term_of(stemmer: &Stemmer, word: &str) -> Term {
-    let hash = if word.is_ascii() { blake3::hash(stemmer.stem(word).as_bytes()) } else { blake3::hash(word.as_bytes()) };
-    Term(u64::from_le_bytes(hash.as_bytes()[..8].try_into().expect("a hash has 32 bytes")))
+/// Finds terms of many texts, and stems each word only once: what one person says has few different words.
+#[derive(Default)]
+pub struct Analyzer {
+    /// The words that were met; a stop word has no term.
+    known: BTreeMap<String, Option<Term>>,
+}
+
+impl Analyzer {
+    /// The terms of a text in order, without stop words.
+    pub fn terms(&mut self, text: &str) -> Vec<Term> {
+        let mut terms = Vec::new();
+        for word in words(text) {
+            let term = match self.known.get(&word) {
+                Some(known) => *known,
+                None => {
+                    let term = (!is_stop_word(&word)).then(|| term_of(&word));
+                    self.known.insert(word, term);
+                    term
+                }
+            };
+            terms.extend(term);
+        }
+        terms
+    }
+}
+
+impl std::fmt::Debug for Analyzer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Analyzer({} words)", self.known.len())
+    }
+}
+
+fn term_of(word: &str) -> Term {
+    if word.is_ascii() { Term::of(&Stemmer::create(Algorithm::English).stem(word)) } else { Term::of(word) }
+}
+
+impl Term {
+    /// FNV-1a. A term is never stored, so it need not withstand anybody: who makes two words collide makes his own
+    /// search worse.
+    fn of(stem: &str) -> Self {
+        let fold = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        Self(stem.bytes().fold(0xcbf2_9ce4_8422_2325, fold))
+    }
 }
 
 fn is_stop_word(word: &str) -> bool {
-    STOP_WORDS.contains(&word)
+    STOP_WORDS.binary_search(&word).is_ok()
 }
 
 /// Whether a lower-cased word negates.
@@ -97,8 +181,33 @@ mod tests {
     }
 
     #[test]
+    fn stop_words_are_in_order() {
+        assert!(STOP_WORDS.is_sorted());
+    }
+
+    #[test]
+    fn ascii_is_cut_as_unicode_says() {
+        let texts = [
+            "Hello, world! It's 3.50 or 1,000; don't e-mail a_b me@x.org (really).",
+            "  ",
+            "",
+            "...",
+            "a.b. c",
+            "x' 'y",
+            "1.a a.1 3,4,5",
+            "U.S.A. 12:30 50% C++ _ __x",
+        ];
+        for text in texts {
+            let ours: Vec<&str> = AsciiWords { rest: text }.collect();
+            let unicode: Vec<&str> = text.unicode_words().collect();
+            assert_eq!(ours, unicode, "{text}");
+        }
+    }
+
+    #[test]
     fn every_script_has_words() {
-        for text in ["Ich wohne in München", "Я живу в Москве", "我住在北京", "أعيش في القاهرة", "मैं दिल्ली में रहता हूँ"] {
+        for text in ["Ich wohne in München", "Я живу в Москве", "我住在北京", "أعيش في القاهرة", "मैं दिल्ली में रहता हूँ"]
+        {
             assert!(terms(text).len() >= 2, "{text}");
         }
     }

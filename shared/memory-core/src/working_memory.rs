@@ -44,7 +44,6 @@ pub struct WorkingMemory {
     window: Vec<Turn>,
     window_bytes: usize,
     /// Windows that were logged before a restart, oldest first; they end where they ended.
-    #[serde(skip)]
     logged: VecDeque<Interval<Seq>>,
 }
 
@@ -122,7 +121,7 @@ impl WorkingMemory {
 
     /// Says that this window stands on the log already. Windows are named in order; those below the state are ignored.
     pub fn expect_window(&mut self, window: Interval<Seq>) {
-        let end = self.logged.back().map_or(self.window_from(), |last| last.to);
+        let end = self.logged.back().map_or_else(|| self.window_from(), |last| last.to);
         if window.from >= end {
             self.logged.push_back(window);
         }
@@ -182,7 +181,7 @@ impl WorkingMemory {
         let mut turn = Turn {
             seq,
             arrived: recorded.arrived,
-            event: Arc::new(event.clone()),
+            event: Arc::clone(event),
             salience: salience::of(event, &rules.weights),
             unkept: None,
         };
@@ -202,7 +201,7 @@ impl WorkingMemory {
             learn_only_the_new(&mut turn, rules);
         }
         if turn.unkept == Some(NotKept::NoConsent) {
-            let mut bare = event.clone();
+            let mut bare = event.as_ref().clone();
             bare.content = Content::empty();
             bare.metadata = serde_json::Map::new();
             turn.event = Arc::new(bare);
@@ -252,7 +251,10 @@ impl WorkingMemory {
 
     fn close(&mut self, rules: &Rules, trigger: Trigger) -> Closed {
         let from = self.window_from();
-        let logged = self.logged.pop_front_if(|window| window.from == from).is_some();
+        let logged = self.in_logged_window();
+        if logged {
+            self.logged.pop_front();
+        }
         let turns = std::mem::take(&mut self.window);
         self.window_bytes = 0;
         self.remember_recent(rules, &turns);

@@ -18,6 +18,10 @@ pub enum Error {
         "the store in {dir} has format {found}; this memos reads format {known}: use the version that wrote it, or delete the directory to build it again from the log"
     )]
     Format { dir: PathBuf, found: String, known: u32 },
+    #[error(
+        "the store in {dir} is written so busily that it cannot be opened beside its writer; try again, or stop the writer first"
+    )]
+    Busy { dir: PathBuf },
     #[error("{what} the store")]
     Io {
         what: &'static str,
@@ -67,7 +71,7 @@ impl Error {
     pub const fn kind(&self) -> ErrorKind {
         match self {
             Self::Io { .. } | Self::Gap { .. } | Self::Log(_) | Self::Envelope(_) => ErrorKind::Stop,
-            Self::Open { .. } | Self::Format { .. } => ErrorKind::Operator,
+            Self::Open { .. } | Self::Format { .. } | Self::Busy { .. } => ErrorKind::Operator,
             Self::Row { .. } | Self::Key { .. } | Self::Ahead { .. } => ErrorKind::Corrupt,
         }
     }

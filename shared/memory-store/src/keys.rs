@@ -197,13 +197,13 @@ pub(crate) fn step_writer(record_key: &[u8]) -> Vec<u8> {
 /// The subject that a key of a subject's row belongs to.
 pub(crate) fn subject_in(kind: KeyKind, key: &[u8]) -> Result<Handle, Error> {
     let bytes: Option<[u8; 16]> = key.get(2..2 + Handle::BYTES).and_then(|bytes| bytes.try_into().ok());
-    bytes.map(Handle::from_bytes).ok_or(Error::Key { kind: kind.name(), length: key.len() })
+    bytes.map(Handle::from_bytes).ok_or_else(|| Error::Key { kind: kind.name(), length: key.len() })
 }
 
 /// The subject at the end of the key of an event's index, or that a memory's index leads to.
 pub(crate) fn subject_at_end(kind: KeyKind, bytes: &[u8]) -> Result<Handle, Error> {
     let handle = bytes.last_chunk().copied().map(Handle::from_bytes);
-    handle.ok_or(Error::Key { kind: kind.name(), length: bytes.len() })
+    handle.ok_or_else(|| Error::Key { kind: kind.name(), length: bytes.len() })
 }
 
 /// A log's name as stored bytes.

@@ -167,7 +167,7 @@ impl Store {
 }
 
 fn numbers_in(subject: Handle, found: Option<Vec<u8>>) -> Result<StepNumbers, Error> {
-    found.map_or(Ok(StepNumbers::default()), |bytes| codec::decode(KeyKind::NextStep, subject, &bytes))
+    found.map_or_else(|| Ok(StepNumbers::default()), |bytes| codec::decode(KeyKind::NextStep, subject, &bytes))
 }
 
 /// A stored position is the name of its log and an offset. In another log it means nothing.

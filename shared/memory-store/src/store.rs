@@ -1,5 +1,8 @@
 //! Opening RocksDB: its column families and their few settings.
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use memory_core::HashSecret;
@@ -10,6 +13,9 @@ use rocksdb::{
 
 use crate::Error;
 use crate::keys::KeyKind;
+
+#[cfg(test)]
+mod tests;
 
 /// The format of the whole directory. Another one is refused.
 const FORMAT: u32 = 1;
@@ -23,6 +29,8 @@ const CF_ARCHIVE: &str = "archive";
 const CF_META: &str = "meta";
 /// Working memory: boundaries and spilled subjects.
 const CF_WORKING: &str = "working";
+/// How often a reader tries to find the directory of a writer standing still.
+const READ_ONLY_TRIES: u32 = 100;
 const FAMILIES: [&str; 4] = [CF_BANK, CF_ARCHIVE, CF_META, CF_WORKING];
 
 /// How much memory a store may take.
@@ -35,11 +43,14 @@ pub struct Settings {
 }
 
 impl Default for Settings {
-    /// 16 MiB of cache and 24 MiB of write buffers: banks are cached above the store, and small machines are the rule.
+    /// 12 MiB of cache and 16 MiB of write buffers: banks are cached above the store, and small machines are the rule.
     fn default() -> Self {
-        Self { cache_bytes: 16 << 20, write_buffer_bytes: 24 << 20 }
+        Self { cache_bytes: 12 << 20, write_buffer_bytes: 16 << 20 }
     }
 }
+
+/// A key and its value, as RocksDB gives them.
+type KeyAndValue = (Box<[u8]>, Box<[u8]>);
 
 /// Long-term memory on disk.
 pub struct Store {
@@ -69,14 +80,25 @@ impl Store {
     /// Opens the store as it is now, beside a process that may be writing it. Later writes are not seen.
     ///
     /// # Errors
-    /// As [`Store::open`].
+    /// As [`Store::open`]; [`Error::Busy`] when the writer never paused for as long as it takes to open.
     pub fn open_read_only(dir: &Path, secret: HashSecret) -> Result<Self, Error> {
-        let settings = Settings::default();
-        let db = DB::open_cf_for_read_only(&options(&settings), dir, FAMILIES, false)
-            .map_err(|source| Error::Open { dir: dir.to_owned(), source })?;
-        let store = Self { db, dir: dir.to_owned(), secret };
-        store.check_format(false)?;
-        Ok(store)
+        let mut options = options(&Settings::default());
+        // Files are held open from the beginning, so the writer may remove them from the directory afterwards.
+        options.set_max_open_files(-1);
+        for _ in 0..READ_ONLY_TRIES {
+            // RocksDB reads its manifest, then the files it names, then its log. A writer that flushes in between takes
+            // files away, and what was opened then may lack batches: only a directory that stood still counts.
+            let before = standing(dir);
+            let opened = DB::open_cf_for_read_only(&options, dir, FAMILIES, false);
+            if standing(dir) != before {
+                continue;
+            }
+            let db = opened.map_err(|source| Error::Open { dir: dir.to_owned(), source })?;
+            let store = Self { db, dir: dir.to_owned(), secret };
+            store.check_format(false)?;
+            return Ok(store);
+        }
+        Err(Error::Busy { dir: dir.to_owned() })
     }
 
     fn check_format(&self, writable: bool) -> Result<(), Error> {
@@ -116,7 +138,7 @@ impl Store {
         &self,
         kind: KeyKind,
         prefix: &[u8],
-    ) -> impl Iterator<Item = Result<(Box<[u8]>, Box<[u8]>), Error>> + use<'_> {
+    ) -> impl Iterator<Item = Result<KeyAndValue, Error>> + use<'_> {
         let rows = self.db.iterator_cf_opt(self.family(kind), range(prefix), IteratorMode::Start);
         rows.map(|row| row.map_err(|source| Error::Io { what: "scan", source }))
     }
@@ -152,6 +174,21 @@ impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Store({})", self.dir.display())
     }
+}
+
+/// The files that RocksDB keeps its data in, and the lengths of those that say which files count.
+fn standing(dir: &Path) -> BTreeMap<OsString, u64> {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    let named = entries.filter_map(|entry| {
+        let name = entry.file_name();
+        let text = name.to_string_lossy();
+        let manifest = text.starts_with("MANIFEST") || text == "CURRENT";
+        let data = text.ends_with(".sst") || text.ends_with(".log");
+        // Data files grow and stay the same files.
+        let length = if manifest { entry.metadata().map_or(0, |about| about.len()) } else { 0 };
+        (manifest || data).then_some((name, length))
+    });
+    named.collect()
 }
 
 /// Bounds an iterator to the keys that begin with `prefix`.

@@ -22,6 +22,9 @@ use crate::recall::{RecallRequest, RecallResponse};
 use crate::revision::RevisionView;
 use crate::working_memory::WorkingMemoryView;
 
+/// How long an idle connection is kept for the next request; shorter than the server keeps it (75 s).
+const POOL_IDLE: Duration = Duration::from_secs(30);
+
 mod path;
 
 pub use path::{MemoriesQuery, Owner};
@@ -138,7 +141,7 @@ impl Client {
         if base.scheme() != "http" || base.cannot_be_a_base() {
             return Err(refused());
         }
-        let http = reqwest::Client::builder().timeout(settings.timeout).build();
+        let http = reqwest::Client::builder().timeout(settings.timeout).pool_idle_timeout(POOL_IDLE).build();
         let http = http.map_err(|source| ClientError::Transport { url: base_url.to_owned(), source })?;
         Ok(Self { http, base, key: api_key.map(Secret), settings })
     }

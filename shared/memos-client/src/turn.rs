@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use memory_core::rank::text_of;
 use memory_core::salience::Parts;
 use memory_core::{Content, EventType, Origin, Role, Timestamp, Turn};
 use serde::{Deserialize, Serialize};
@@ -27,7 +28,7 @@ pub struct TurnView {
     #[schema(value_type = String, example = "user")]
     pub role: Role,
     pub speaker: Option<String>,
-    /// A text, or the parts of a message.
+    /// A text, or the parts of a message; of a control event the text that it asks to keep.
     #[schema(value_type = Object)]
     pub content: Value,
     /// When it happened.
@@ -66,7 +67,7 @@ impl TurnView {
             session_id: event.session_id.clone(),
             role: event.role,
             speaker: event.speaker.clone(),
-            content: content(&event.content),
+            content: said(turn),
             time: event.time,
             arrived: turn.arrived,
             origin: event.origin,
@@ -93,6 +94,14 @@ fn salience_parts(parts: &Parts) -> BTreeMap<String, f64> {
     named.into_iter().map(|(name, part)| (name.to_owned(), score(part))).collect()
 }
 
+/// What a reader of the conversation should see: a control event has its text in its body and no content.
+fn said(turn: &Turn) -> Value {
+    match turn.event.control {
+        Some(_) => Value::String(text_of(turn).into_owned()),
+        None => content(&turn.event.content),
+    }
+}
+
 /// Content in the form in which it was sent.
 fn content(content: &Content) -> Value {
     match content {
@@ -109,4 +118,34 @@ fn part(part: &memory_core::Part) -> Value {
     }
     object.extend(part.rest.iter().map(|(name, value)| (name.clone(), value.clone())));
     Value::Object(object)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use memory_core::event::UnknownFields;
+    use memory_core::salience::Salience;
+    use memory_core::{Event, Seq};
+    use serde_json::json;
+
+    use super::*;
+
+    fn view(event: &Value) -> TurnView {
+        let arrived = Timestamp::EPOCH;
+        let object = event.as_object().expect("an object");
+        let event = Event::parse(object, UnknownFields::Refuse, None, arrived).expect("a good event");
+        let salience = Salience::default();
+        TurnView::of(&Turn { seq: Seq::new(0), arrived, event: Arc::new(event), salience, unkept: None })
+    }
+
+    #[test]
+    fn a_control_event_shows_the_text_it_asks_to_keep() {
+        let body = json!({"kind": "fact", "text": "She is allergic to peanuts."});
+        let remember = view(&json!({"id": "e-1", "type": "remember", "user_id": "u", "body": body}));
+        assert_eq!(remember.content, json!("She is allergic to peanuts."));
+        let parts = json!([{"type": "text", "text": "Look."}, {"type": "image_url", "url": "u"}]);
+        let turn = view(&json!({"id": "e-2", "type": "turn", "user_id": "u", "content": parts}));
+        assert_eq!(turn.content, parts, "and a turn shows what was sent");
+    }
 }

@@ -44,8 +44,7 @@ impl DiskGuard {
     /// A guard over `writable`, which it sets. Declares `memos_disk_free_bytes`.
     #[must_use]
     pub fn new(settings: DiskSettings, writable: Arc<AtomicBool>, metrics: &Metrics) -> Self {
-        let free = metrics.gauge("memos_disk_free_bytes", "Free bytes on the disk of the data directory.");
-        Self { settings, writable, free }
+        Self { settings, writable, free: metrics.disk_free_bytes() }
     }
 
     /// Takes one measurement and decides.

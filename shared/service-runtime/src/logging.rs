@@ -1,4 +1,7 @@
-//! Logs go to standard error, so that what a command prints can be piped.
+//! Logs go to standard error, so that what a command prints can be piped. They have colours on a terminal only: in a
+//! file or a collector the codes would stand between a search and the word it looks for.
+
+use std::io::IsTerminal;
 
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
@@ -19,7 +22,8 @@ pub enum LogFormat {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LogSettings {
-    /// Which events are logged: a level, or a list like `info,gateway=debug`. Default: `info`.
+    /// Which events are logged: a level, or a list like `info,gateway=debug`. Default: `info`, and of the web server's
+    /// own lines only the warnings, because memos says itself where it listens.
     pub filter: String,
     /// `text` or `json`. Default: `text`.
     pub format: LogFormat,
@@ -27,7 +31,7 @@ pub struct LogSettings {
 
 impl Default for LogSettings {
     fn default() -> Self {
-        Self { filter: "info".to_owned(), format: LogFormat::Text }
+        Self { filter: "info,actix_server=warn".to_owned(), format: LogFormat::Text }
     }
 }
 
@@ -47,7 +51,13 @@ pub struct InvalidFilter {
 pub fn init_logging(settings: &LogSettings) -> Result<(), InvalidFilter> {
     let filter = EnvFilter::try_new(&settings.filter)
         .map_err(|source| InvalidFilter { filter: settings.filter.clone(), source })?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A line that cannot be written is dropped. Reporting that on standard error would panic where nobody reads it any
+    // more, and the thread that logged would be gone: the one that stops the process, for instance.
+    let mut builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false);
+    if !std::io::stderr().is_terminal() {
+        builder = builder.with_ansi(false);
+    }
     let begun = match settings.format {
         LogFormat::Text => builder.finish().try_init(),
         LogFormat::Json => builder.json().flatten_event(true).finish().try_init(),

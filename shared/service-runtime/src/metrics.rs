@@ -37,6 +37,11 @@ impl Metrics {
         metrics
     }
 
+    /// The gauge of the disk guard, declared here like every metric of this crate.
+    pub(crate) fn disk_free_bytes(&self) -> IntGauge {
+        self.gauge("memos_disk_free_bytes", "Free bytes on the disk of the data directory.")
+    }
+
     /// Counts one thing. The name ends in `_total`.
     #[must_use]
     pub fn counter(&self, name: &str, help: &str) -> IntCounter {

@@ -51,5 +51,5 @@ pub fn recorded(tenant: &TenantId, arrived: Timestamp, offset: Offset, value: &V
         Ok(event) => event,
         Err(refused) => panic!("{refused}: {value}"),
     };
-    Recorded { tenant: tenant.clone(), arrived, offset, event }
+    Recorded { tenant: tenant.clone(), arrived, offset, event: event.into() }
 }

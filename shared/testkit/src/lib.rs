@@ -6,11 +6,13 @@
 
 pub mod events;
 
+mod brittle;
 mod history;
 mod person;
 mod random;
 mod wait;
 
+pub use brittle::BrittleLog;
 pub use history::lively_history;
 pub use person::{Folded, Person, fold};
 pub use random::Random;

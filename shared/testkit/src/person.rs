@@ -92,7 +92,7 @@ impl Person {
         let recorded = events::recorded(&owner.tenant, arrived, Offset::new(self.heard), &value);
         self.heard += 1;
         self.hear(&recorded);
-        recorded.event.id
+        recorded.event.id.clone()
     }
 
     /// Says something; answers the id of the memory that it becomes if it is kept as a new one.

@@ -87,9 +87,10 @@ struct Counts {
 
 impl std::fmt::Display for Counts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "published {} interactions", self.accepted)?;
+        let several = |count: u64| if count == 1 { "" } else { "s" };
+        write!(f, "published {} interaction{}", self.accepted, several(self.accepted))?;
         if self.refused > 0 {
-            write!(f, ", refused {} lines", self.refused)?;
+            write!(f, ", refused {} line{}", self.refused, several(self.refused))?;
         }
         if self.late > 0 {
             write!(f, ", {} cannot be recalled yet", self.late)?;

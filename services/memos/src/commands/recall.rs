@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use anyhow::Context;
+use memory_core::Timestamp;
 use memos_client::{RecallRequest, RecallResponse, ScoredView, time};
 
 use crate::cli::RecallArgs;
@@ -47,24 +48,29 @@ pub(crate) fn print_result(result: &ScoredView, out: &mut impl Write) -> std::io
     // Further lines of a text stand below its first one.
     let text = found.text.trim().replace('\n', "\n                    ");
     writeln!(out, "  {:.2}  {}  {text}", result.score, found.day)?;
-    writeln!(out, "                    {} from {}", found.kind, found.sources.join(", "))
+    writeln!(out, "                    {} from {}", found.what, found.sources.join(", "))
+}
+
+/// The day of a time, in UTC.
+pub(crate) fn day(at: Timestamp) -> String {
+    time::to_text(at).split('T').next().unwrap_or_default().to_owned()
 }
 
 struct Found {
     day: String,
     text: String,
-    kind: String,
+    /// That it is a memory, and of which kind; or a turn, which is on its way to become one or not.
+    what: String,
     sources: Vec<String>,
 }
 
 impl Found {
     fn of(result: &ScoredView) -> Self {
-        let day = |at| time::to_text(at).split('T').next().unwrap_or_default().to_owned();
         if let Some(memory) = &result.memory {
             return Self {
                 day: day(memory.event_time),
                 text: memory.text.clone(),
-                kind: memory.kind.as_str().to_owned(),
+                what: format!("memory ({})", memory.kind.as_str()),
                 sources: memory.sources.iter().map(|source| source.event_id.clone()).collect(),
             };
         }
@@ -72,7 +78,7 @@ impl Found {
         Self {
             day: turn.map(|turn| day(turn.time)).unwrap_or_default(),
             text: turn.map(|turn| content(&turn.content)).unwrap_or_default(),
-            kind: "turn".to_owned(),
+            what: "turn (not consolidated yet)".to_owned(),
             sources: turn.map(|turn| turn.id.clone()).into_iter().collect(),
         }
     }
@@ -111,7 +117,7 @@ mod tests {
         let text = String::from_utf8(out).expect("text");
         assert_eq!(
             text,
-            "  0.83  2026-05-08  First line.\n                    Second line.\n                    turn from e-1\n"
+            "  0.83  2026-05-08  First line.\n                    Second line.\n                    turn (not consolidated yet) from e-1\n"
         );
     }
 

@@ -1,18 +1,24 @@
 //! The bundled sample: several people over several weeks, and questions whose answers are in what they said. It is the
 //! first thing a stranger sees, so it must work on an empty log, on one that has the sample already (event ids make a
 //! repeat harmless), and end with lines that work as pasted.
+//!
+//! The answers should be memories and not turns on their way to become some, so the questions wait until every
+//! conversation has been consolidated. They are asked as of the sample's last day: what is recent depends on when one
+//! asks, and the answers should be the same whenever somebody tries this.
 
+use std::collections::BTreeMap;
 use std::io::Write;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use memos_client::{Client, EventStatus, RecallRequest};
+use memory_core::Timestamp;
+use memos_client::{Client, EventStatus, MemoriesQuery, Owner, RecallRequest, time};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::cli::ServerArgs;
+use crate::cli::{DEFAULT_URL, ServerArgs};
 use crate::commands::client;
-use crate::commands::recall::print_result;
+use crate::commands::recall::{day, print_result};
 
 const INTERACTIONS: &str = include_str!("../../sample/interactions.jsonl");
 const QUESTIONS: &str = include_str!("../../sample/questions.jsonl");
@@ -23,8 +29,13 @@ const ASKED: [&str; 5] = ["maria", "omar", "lena", "ken", "ruth"];
 const ANSWERS: usize = 2;
 /// Interactions in one request.
 const BATCH: usize = 200;
+/// Memories in one page, the most that memos gives.
+const PAGE: usize = 200;
 /// How long a request may wait until its events can be recalled.
 const RECALLABLE_WITHIN: Duration = Duration::from_secs(20);
+/// How long the questions wait for the whole sample to be consolidated, and how often they look.
+const CONSOLIDATED_WITHIN: Duration = Duration::from_secs(10);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -42,11 +53,19 @@ struct Question {
 pub(crate) async fn run(server: &ServerArgs, out: &mut impl Write) -> anyhow::Result<()> {
     let client = client(server)?;
     let interactions = interactions();
-    writeln!(out, "Publishing {} interactions of the sample …", interactions.len())?;
+    let people = last_events(&interactions);
+    writeln!(out, "Publishing the sample: {} interactions of {} people …", interactions.len(), people.len())?;
     publish(&client, &interactions).await?;
-    writeln!(out)?;
+    let whole = consolidated(&client, &people).await?;
+    let memories = count_memories(&client, &people).await?;
+    write!(out, "{} interactions of {} people became {memories} memories.", interactions.len(), people.len())?;
+    if !whole {
+        write!(out, " The rest is not consolidated yet; it answers as turns.")?;
+    }
+    let now = last_time(&interactions)?;
+    writeln!(out, " Asked on {}, when the sample ends:\n", day(now))?;
     for question in ASKED.iter().filter_map(|user| first_question(user)) {
-        ask(&client, &question, out).await?;
+        ask(&client, &question, now, out).await?;
     }
     what_next(server, out)?;
     Ok(())
@@ -61,11 +80,54 @@ async fn publish(client: &Client, interactions: &[Value]) -> anyhow::Result<()> 
     Ok(())
 }
 
-async fn ask(client: &Client, question: &Question, out: &mut impl Write) -> anyhow::Result<()> {
+/// Waits until the last event of everybody is decided, and with it everything before it, since a subject's events are
+/// consolidated in order. Every conversation of the sample ends, so this takes no idle tick. False when time ran out.
+async fn consolidated(client: &Client, people: &BTreeMap<&str, &str>) -> anyhow::Result<bool> {
+    let deadline = Instant::now() + CONSOLIDATED_WITHIN;
+    for event in people.values() {
+        while !is_final(client.event(event).await.context("ask what became of the sample")?.status) {
+            if Instant::now() >= deadline {
+                return Ok(false);
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+    Ok(true)
+}
+
+const fn is_final(status: EventStatus) -> bool {
+    match status {
+        EventStatus::Accepted | EventStatus::Recallable => false,
+        EventStatus::Kept
+        | EventStatus::Merged
+        | EventStatus::NotKept
+        | EventStatus::DeadLettered
+        | EventStatus::Forgotten => true,
+    }
+}
+
+async fn count_memories(client: &Client, people: &BTreeMap<&str, &str>) -> anyhow::Result<usize> {
+    let mut count = 0;
+    for user in people.keys() {
+        let mut query = MemoriesQuery { limit: Some(PAGE), ..MemoriesQuery::default() };
+        loop {
+            let page = client.memories(Owner::User(user), &query).await.context("list the memories of the sample")?;
+            count += page.results.len();
+            if page.next.is_none() {
+                break;
+            }
+            query.cursor = page.next;
+        }
+    }
+    Ok(count)
+}
+
+async fn ask(client: &Client, question: &Question, now: Timestamp, out: &mut impl Write) -> anyhow::Result<()> {
     let request = RecallRequest {
         user_id: Some(question.user_id.clone()),
         query: question.question.clone(),
         limit: ANSWERS,
+        now: Some(now),
         ..RecallRequest::default()
     };
     let response = client.recall(&request).await.context("ask memos")?;
@@ -91,13 +153,30 @@ fn what_next(server: &ServerArgs, out: &mut impl Write) -> std::io::Result<()> {
     )?;
     writeln!(
         out,
-        "    curl -s{key} {json} '{url}/v1/recall' -d '{{\"user_id\": \"alice\", \"query\": \"Where does she live?\"}}'"
+        "    curl -s{key} {json} '{url}/v1/recall' -d '{{\"user_id\": \"alice\", \"query\": \"What is she allergic to?\"}}'"
     )?;
     writeln!(out, "  See what it keeps of somebody, and the conversation it has in mind:")?;
     writeln!(out, "    curl -s{key} '{url}/v1/users/omar/memories?limit=5'")?;
     writeln!(out, "    curl -s{key} '{url}/v1/users/omar/working-memory'")?;
+    if let Ok(memos) = std::env::current_exe() {
+        let other = if url == DEFAULT_URL { String::new() } else { format!(" --url {url}") };
+        writeln!(out, "  Ask from the command line:")?;
+        writeln!(out, "    {} recall{other} --user omar \"What did he switch to from ramipril?\"", memos.display())?;
+    }
     writeln!(out, "  Read the API in a browser: {url}/docs")?;
     Ok(())
+}
+
+/// The last event of everybody in the sample, by user.
+fn last_events(interactions: &[Value]) -> BTreeMap<&str, &str> {
+    // Of two with one key the later stays, and the sample is in the order in which it happened.
+    interactions.iter().filter_map(|one| Some((one["user_id"].as_str()?, one["id"].as_str()?))).collect()
+}
+
+/// When the last thing in the sample happened.
+fn last_time(interactions: &[Value]) -> anyhow::Result<Timestamp> {
+    let last = interactions.iter().filter_map(|one| one["time"].as_str()).max().context("the sample has times")?;
+    time::parse(last).context("read a time of the sample")
 }
 
 fn interactions() -> Vec<Value> {
@@ -133,9 +212,9 @@ mod tests {
     fn every_question_is_answered_by_something_that_was_said() {
         let interactions = interactions();
         for question in questions() {
-            let said = interactions.iter().any(|one| {
-                one["user_id"] == question.user_id.as_str()
-                    && one["content"].as_str().is_some_and(|text| text.contains(&question.expect))
+            let said = interactions.iter().filter(|one| one["user_id"] == question.user_id.as_str()).any(|one| {
+                let texts = [one["content"].as_str(), one["body"]["text"].as_str()];
+                texts.into_iter().flatten().any(|text| text.contains(&question.expect))
             });
             assert!(said, "{}: {}", question.user_id, question.question);
         }

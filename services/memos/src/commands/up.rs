@@ -24,7 +24,11 @@ pub(crate) fn run(args: &UpArgs, out: &mut impl Write) -> anyhow::Result<()> {
     let system = actix_rt::System::new();
     let (mut embedded, edge) = system.block_on(async { Embedded::start(&loaded.settings) })?;
     let Edge { bound, address } = edge;
-    writeln!(out, "memos listens on http://{address} (documentation: http://{address}/docs); data in {}", loaded.settings.data.dir.display())?;
+    writeln!(
+        out,
+        "memos listens on http://{address} (documentation: http://{address}/docs); data in {}",
+        loaded.settings.data.dir.display()
+    )?;
     out.flush()?;
     let server = bound.server.handle();
     if args.sample {
@@ -51,7 +55,9 @@ pub(crate) fn run(args: &UpArgs, out: &mut impl Write) -> anyhow::Result<()> {
 
 /// Publishes the sample and prints its answers on a thread of its own, while memos serves.
 fn show_sample(address: SocketAddr, stop: Stop) -> anyhow::Result<()> {
-    let server = ServerArgs { url: format!("http://{address}"), api_key: None };
+    // Where the settings hold keys, the sample needs one like everybody else.
+    let api_key = std::env::var("MEMOS_API_KEY").ok();
+    let server = ServerArgs { url: format!("http://{address}"), api_key };
     let show = move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let shown = match runtime {
@@ -60,6 +66,8 @@ fn show_sample(address: SocketAddr, stop: Stop) -> anyhow::Result<()> {
         };
         if let Err(error) = shown
             && !stop.is_stopped()
+            // Who has seen enough of the sample still wants memos.
+            && !crate::is_broken_pipe(&error)
         {
             fatal(format_args!("show the sample: {error:#}"));
         }

@@ -59,7 +59,8 @@ pub(crate) fn run(args: &VerifyArgs, out: &mut impl Write) -> anyhow::Result<Exi
             report.line(true, "folding `interactions` again: left out, the oldest of them were trimmed")?;
         }
         history::Refolded::Differs { differences, first } => {
-            report.line(false, &format!("folding `interactions` again: {differences} windows differ, first {first}"))?;
+            report
+                .line(false, &format!("folding `interactions` again: {differences} windows differ, first {first}"))?;
         }
         history::Refolded::Rows { rows, events } => {
             let refolded = dump::of(&rows).hash();

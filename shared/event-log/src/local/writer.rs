@@ -25,7 +25,7 @@ use crate::{Error, Offset, Stored};
 /// How often positions are written, if they changed.
 const POSITIONS_EVERY: Duration = Duration::from_secs(1);
 /// An encoding buffer that grew beyond this is given back.
-const BUFFER_KEPT: usize = 4 << 20;
+const BUFFER_KEPT: usize = 1 << 20;
 
 /// Where the next record of a partition goes.
 #[derive(Debug)]

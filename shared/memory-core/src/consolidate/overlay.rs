@@ -34,8 +34,10 @@ impl<'a> Overlay<'a> {
     }
 
     pub(super) fn len(&self) -> usize {
-        let added = self.changed.iter().filter(|(id, memory)| memory.is_some() && self.bank.get(**id).is_none()).count();
-        let removed = self.changed.iter().filter(|(id, memory)| memory.is_none() && self.bank.get(**id).is_some()).count();
+        let added =
+            self.changed.iter().filter(|(id, memory)| memory.is_some() && self.bank.get(**id).is_none()).count();
+        let removed =
+            self.changed.iter().filter(|(id, memory)| memory.is_none() && self.bank.get(**id).is_some()).count();
         self.bank.len() + added - removed
     }
 
@@ -46,10 +48,17 @@ impl<'a> Overlay<'a> {
         merge_at: u16,
         eligible: impl Fn(&Memory) -> bool,
     ) -> Option<MemoryId> {
-        let stored = self.bank.most_alike(signature, merge_at, |memory| !self.changed.contains_key(&memory.id) && eligible(memory));
+        let stored = self
+            .bank
+            .most_alike(signature, merge_at, |memory| !self.changed.contains_key(&memory.id) && eligible(memory));
         let likeness = |memory: &Memory| signature.likeness(&Signature::of(&memory.text));
         let stored = stored.and_then(|id| self.bank.get(id)).map(|memory| (likeness(memory), memory.id));
-        let fresh = self.changed.values().flatten().filter(|memory| eligible(memory)).map(|memory| (likeness(memory), memory.id));
+        let fresh = self
+            .changed
+            .values()
+            .flatten()
+            .filter(|memory| eligible(memory))
+            .map(|memory| (likeness(memory), memory.id));
         let alike = fresh.filter(|(likeness, _)| *likeness >= merge_at).chain(stored);
         alike.max_by(|(a, a_id), (b, b_id)| a.cmp(b).then(b_id.cmp(a_id))).map(|(_, id)| id)
     }

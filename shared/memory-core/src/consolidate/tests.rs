@@ -38,7 +38,7 @@ impl Person {
         let object = value.as_object().expect("an object");
         let event = Event::parse(object, UnknownFields::Refuse, None, arrived).expect("a good event");
         let tenant = TenantId::try_new("t").expect("a tenant");
-        let recorded = Recorded { tenant, arrived, offset: Offset::new(self.events), event };
+        let recorded = Recorded { tenant, arrived, offset: Offset::new(self.events), event: event.into() };
         self.events += 1;
         for closed in self.working.apply(&Rules::default(), &recorded).closed {
             let step = consolidate(&self.rows.bank(), &closed.consolidation, None);
@@ -67,7 +67,13 @@ impl Person {
     fn fate(&self, event: &EventId) -> Option<Fate> {
         self.rows.iter().find_map(|row| match row {
             Row::Fate(fate) if fate.event_id == *event => Some(fate.fate),
-            _ => None,
+            Row::Subject(_)
+            | Row::Memory(_)
+            | Row::Revision(_)
+            | Row::Source(_)
+            | Row::Window(_)
+            | Row::Rules(_)
+            | Row::Fate(_) => None,
         })
     }
 
@@ -124,7 +130,8 @@ fn a_correction_keeps_what_was_said_before() {
     let bank = person.rows.bank();
     let memory = bank.get(id).expect("still there");
     assert_eq!((memory.text.as_str(), memory.version, memory.sources.len()), ("I moved to Bremen.", 2, 2));
-    let old = person.rows.iter().find_map(|row| if let Row::Revision(old) = row { Some(old.text.clone()) } else { None });
+    let old =
+        person.rows.iter().find_map(|row| if let Row::Revision(old) = row { Some(old.text.clone()) } else { None });
     assert_eq!(old.as_deref(), Some(BERLIN));
 }
 
@@ -272,10 +279,18 @@ fn a_full_bank_says_so() {
         let mut other = Person::new();
         let mut closed = None;
         let tenant = TenantId::try_new("t").expect("a tenant");
-        for (offset, value) in [json!({"id": "a", "user_id": "u", "content": HIKING}), json!({"id": "b", "user_id": "u", "type": "session_end"})].iter().enumerate() {
-            let event = Event::parse(value.as_object().expect("an object"), UnknownFields::Refuse, None, Timestamp::EPOCH).expect("good");
+        for (offset, value) in [
+            json!({"id": "a", "user_id": "u", "content": HIKING}),
+            json!({"id": "b", "user_id": "u", "type": "session_end"}),
+        ]
+        .iter()
+        .enumerate()
+        {
+            let event =
+                Event::parse(value.as_object().expect("an object"), UnknownFields::Refuse, None, Timestamp::EPOCH)
+                    .expect("good");
             let offset = Offset::new(offset as u64);
-            let recorded = Recorded { tenant: tenant.clone(), arrived: Timestamp::EPOCH, offset, event };
+            let recorded = Recorded { tenant: tenant.clone(), arrived: Timestamp::EPOCH, offset, event: event.into() };
             closed = other.working.apply(&Rules::default(), &recorded).closed.pop().or(closed);
         }
         closed.expect("the session ended").consolidation

@@ -27,8 +27,24 @@ const SPEAKER_BYTES_MAX: usize = 128;
 
 /// Every field of the outside form. `run_id` and `conversation_id` are other names of `session_id`.
 pub const FIELDS: [&str; 18] = [
-    "id", "type", "user_id", "agent_id", "app_id", "session_id", "run_id", "conversation_id", "role", "speaker", "content",
-    "time", "origin", "remember", "recalled", "tags", "metadata", "body",
+    "id",
+    "type",
+    "user_id",
+    "agent_id",
+    "app_id",
+    "session_id",
+    "run_id",
+    "conversation_id",
+    "role",
+    "speaker",
+    "content",
+    "time",
+    "origin",
+    "remember",
+    "recalled",
+    "tags",
+    "metadata",
+    "body",
 ];
 
 /// Whether a field that memos does not know is an error (HTTP) or of no interest (Kafka).
@@ -129,7 +145,11 @@ fn event_type(object: &Map<String, Value>) -> Result<EventType, Refused> {
         "session_end" => EventType::SessionEnd,
         "idle_tick" => return Err(Refused::invalid("type", "idle_tick is written by memos itself; send session_end")),
         "forget" => {
-            return Err(Refused::new("unsupported", "type", "forgetting a whole subject is not built yet; delete single memories"));
+            return Err(Refused::new(
+                "unsupported",
+                "type",
+                "forgetting a whole subject is not built yet; delete single memories",
+            ));
         }
         _ => {
             let known = "turn, note, remember, correct, delete, feedback, consent, session_end";
@@ -194,7 +214,11 @@ fn content(object: &Map<String, Value>, kind: EventType) -> Result<Content, Refu
     };
     let max = if kind == EventType::Note { NOTE_BYTES_MAX } else { CONTENT_BYTES_MAX };
     if content.bytes() > max {
-        return Err(Refused::new("too_large", "content", format!("is {} bytes long; at most {max} are taken", content.bytes())));
+        return Err(Refused::new(
+            "too_large",
+            "content",
+            format!("is {} bytes long; at most {max} are taken", content.bytes()),
+        ));
     }
     let is_turn = matches!(kind, EventType::Turn | EventType::Note);
     let wanted = object.get("remember") != Some(&Value::Bool(false));
@@ -206,7 +230,11 @@ fn content(object: &Map<String, Value>, kind: EventType) -> Result<Content, Refu
 
 fn parts_of(parts: &[Value]) -> Result<Vec<Part>, Refused> {
     if parts.len() > PARTS_MAX {
-        return Err(Refused::new("too_large", "content", format!("has {} parts; at most {PARTS_MAX} are taken", parts.len())));
+        return Err(Refused::new(
+            "too_large",
+            "content",
+            format!("has {} parts; at most {PARTS_MAX} are taken", parts.len()),
+        ));
     }
     parts.iter().enumerate().map(|(index, part)| part_of(part).ok_or_else(|| bad_part(index))).collect()
 }
@@ -224,7 +252,10 @@ fn part_of(part: &Value) -> Option<Part> {
 
 fn bad_part(index: usize) -> Refused {
     let known = PartKind::NAMES;
-    Refused::invalid(&format!("content[{index}]"), format!("must be an object with a type of {known}; a text part has a text"))
+    Refused::invalid(
+        &format!("content[{index}]"),
+        format!("must be an object with a type of {known}; a text part has a text"),
+    )
 }
 
 fn tags(object: &Map<String, Value>) -> Result<Vec<String>, Refused> {
@@ -236,13 +267,19 @@ fn tags(object: &Map<String, Value>) -> Result<Vec<String>, Refused> {
         }
     };
     if list.len() > TAGS_MAX {
-        return Err(Refused::new("too_large", "tags", format!("has {} entries; at most {TAGS_MAX} are taken", list.len())));
+        return Err(Refused::new(
+            "too_large",
+            "tags",
+            format!("has {} entries; at most {TAGS_MAX} are taken", list.len()),
+        ));
     }
     let mut tags = Vec::with_capacity(list.len());
     for tag in list {
         match tag.as_str() {
             Some(tag) if !tag.is_empty() && tag.len() <= TAG_BYTES_MAX => tags.push(tag.to_owned()),
-            Some(_) | None => return Err(Refused::invalid("tags", format!("each is a text of 1 to {TAG_BYTES_MAX} bytes"))),
+            Some(_) | None => {
+                return Err(Refused::invalid("tags", format!("each is a text of 1 to {TAG_BYTES_MAX} bytes")));
+            }
         }
     }
     tags.sort_unstable();
@@ -286,7 +323,9 @@ fn short_text(object: &Map<String, Value>, field: &str, max: usize) -> Result<Op
 
 fn name(object: &Map<String, Value>, field: &str) -> Result<Option<String>, Refused> {
     match text(object, field)? {
-        Some(id) if !valid_id(id) => Err(Refused::invalid(field, "must be 1 to 256 bytes long, without control characters")),
+        Some(id) if !valid_id(id) => {
+            Err(Refused::invalid(field, "must be 1 to 256 bytes long, without control characters"))
+        }
         found => Ok(found.map(str::to_owned)),
     }
 }

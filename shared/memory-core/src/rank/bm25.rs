@@ -38,13 +38,15 @@ impl Bm25 {
         let mean = index.mean_length_milli().max(1_000);
         for term in terms {
             let postings = index.postings(*term);
-            let counts: Vec<u64> = turn_terms.iter().map(|list| list.iter().filter(|t| *t == term).count() as u64).collect();
+            let counts: Vec<u64> =
+                turn_terms.iter().map(|list| list.iter().filter(|t| *t == term).count() as u64).collect();
             let having = postings.len() as u64 + counts.iter().filter(|count| **count > 0).count() as u64;
             let idf = log2_milli(2 * texts + 2, 2 * having + 1);
             scores.best += idf * (K1 + 1_000) / 1_000;
             for posting in postings {
                 let length = u64::from(index.length(posting.slot));
-                scores.memories[posting.slot.place()] += idf * saturation(u64::from(posting.count), length, mean) / 1_000;
+                scores.memories[posting.slot.place()] +=
+                    idf * saturation(u64::from(posting.count), length, mean) / 1_000;
             }
             for (place, count) in counts.iter().enumerate() {
                 let length = turn_terms[place].len() as u64;
@@ -55,7 +57,10 @@ impl Bm25 {
     }
 
     pub(super) fn memories(&self) -> impl Iterator<Item = SlotScore> + '_ {
-        self.slots.iter().flatten().map(|slot| SlotScore { slot: *slot, score: self.share(self.memories[slot.place()]) })
+        self.slots
+            .iter()
+            .flatten()
+            .map(|slot| SlotScore { slot: *slot, score: self.share(self.memories[slot.place()]) })
     }
 
     pub(super) fn turns(&self) -> impl Iterator<Item = u16> + '_ {
@@ -103,7 +108,9 @@ mod tests {
 
     #[test]
     fn logarithms_are_right_to_a_thousandth() {
-        for (a, b, expected) in [(1, 1, 0), (2, 1, 1_000), (8, 1, 3_000), (3, 1, 1_584), (10, 1, 3_321), (20_002, 3, 12_702)] {
+        for (a, b, expected) in
+            [(1, 1, 0), (2, 1, 1_000), (8, 1, 3_000), (3, 1, 1_584), (10, 1, 3_321), (20_002, 3, 12_702)]
+        {
             let found = log2_milli(a, b);
             assert!(found.abs_diff(expected) <= 1, "log2({a}/{b}) = {found}");
         }

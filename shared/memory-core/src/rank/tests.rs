@@ -58,7 +58,8 @@ fn bank() -> Bank {
         "The garden needs water every second day.",
         "I went to Berlin to see the museums.",
     ];
-    let rows = texts.iter().zip(0..).map(|(text, number)| memory(number, text, 10 * i64::try_from(number).expect("few"), 400));
+    let rows =
+        texts.iter().zip(0..).map(|(text, number)| memory(number, text, 10 * i64::try_from(number).expect("few"), 400));
     Bank::load(StepNumber::FIRST, rows)
 }
 
@@ -78,7 +79,13 @@ fn query(text: &str) -> Query {
 
 fn turn(value: serde_json::Value) -> Turn {
     let event = Event::parse(value.as_object().expect("an object"), UnknownFields::Refuse, None, now()).expect("good");
-    Turn { seq: Seq::new(9), arrived: now(), event: std::sync::Arc::new(event), salience: Salience::default(), unkept: None }
+    Turn {
+        seq: Seq::new(9),
+        arrived: now(),
+        event: std::sync::Arc::new(event),
+        salience: Salience::default(),
+        unkept: None,
+    }
 }
 
 fn texts(hits: &[Hit<'_>]) -> Vec<String> {
@@ -92,9 +99,11 @@ fn texts(hits: &[Hit<'_>]) -> Vec<String> {
 #[test]
 fn the_memory_with_the_questions_words_is_first_and_its_parts_sum_to_its_score() {
     let bank = bank();
-    for (question, expected) in
-        [("Am I allergic to anything?", "peanuts"), ("Where does my sister live?", "Anna"), ("Which instrument am I learning, the cello?", "cello")]
-    {
+    for (question, expected) in [
+        ("Am I allergic to anything?", "peanuts"),
+        ("Where does my sister live?", "Anna"),
+        ("Which instrument am I learning, the cello?", "cello"),
+    ] {
         let hits = rank(&query(question), &bank, &[], now());
         assert!(texts(&hits)[0].contains(expected), "{question}: {:?}", texts(&hits));
         assert!(hits[0].parts.sum() <= 1_000 && hits[0].parts.words > 0);
@@ -104,7 +113,8 @@ fn the_memory_with_the_questions_words_is_first_and_its_parts_sum_to_its_score()
 
 #[test]
 fn of_two_that_fit_alike_the_recent_and_the_salient_are_first() {
-    let rows = [memory(0, "We ate soup.", 90, 300), memory(1, "We ate soup.", 1, 300), memory(2, "We ate soup.", 90, 900)];
+    let rows =
+        [memory(0, "We ate soup.", 90, 300), memory(1, "We ate soup.", 1, 300), memory(2, "We ate soup.", 90, 900)];
     let bank = Bank::load(StepNumber::FIRST, rows);
     let hits = rank(&query("soup"), &bank, &[], now());
     let order: Vec<(i64, u16)> = hits

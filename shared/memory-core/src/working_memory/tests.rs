@@ -18,23 +18,31 @@ fn recorded(offset: u64, mut value: Value) -> Recorded {
     let object = value.as_object().expect("an object");
     let arrived = Timestamp::from_seconds(1_000_000);
     let event = Event::parse(object, UnknownFields::Refuse, None, arrived).expect("a good event");
-    Recorded { tenant: tenant(), arrived, offset: Offset::new(offset), event }
+    Recorded { tenant: tenant(), arrived, offset: Offset::new(offset), event: Arc::new(event) }
 }
 
 fn turn(offset: u64, minute: i64) -> Recorded {
     let time = format!("2026-03-01T{:02}:{:02}:00Z", minute / 60, minute % 60);
-    recorded(offset, json!({"id": format!("e{offset}"), "content": "We talked about the garden for a while.", "time": time}))
+    recorded(
+        offset,
+        json!({"id": format!("e{offset}"), "content": "We talked about the garden for a while.", "time": time}),
+    )
 }
 
 fn tick(offset: u64, last: &str) -> Recorded {
     let mut tick = recorded(offset, json!({"id": format!("tick-{last}"), "type": "session_end"}));
-    tick.event.kind = crate::event::EventType::IdleTick;
-    tick.event.control = Some(Control::IdleTick { last: EventId::try_new(last).expect("an id") });
+    let event = Arc::make_mut(&mut tick.event);
+    event.kind = crate::event::EventType::IdleTick;
+    event.control = Some(Control::IdleTick { last: EventId::try_new(last).expect("an id") });
     tick
 }
 
 fn triggers(effects: &Effects) -> Vec<(Trigger, u64, u64)> {
-    effects.closed.iter().map(|c| (c.consolidation.trigger, c.consolidation.from.get(), c.consolidation.to.get())).collect()
+    effects
+        .closed
+        .iter()
+        .map(|c| (c.consolidation.trigger, c.consolidation.from.get(), c.consolidation.to.get()))
+        .collect()
 }
 
 #[test]
@@ -96,7 +104,8 @@ fn a_repeat_is_recognised_among_the_newest_ids_and_changes_nothing() {
 #[test]
 fn a_boundary_and_the_later_events_are_the_whole_state() {
     let rules = Rules { window_turns_max: 4, ..Rules::default() };
-    let events: Vec<Recorded> = (0..50).map(|offset| turn(offset, i64::try_from(offset * offset % 200).expect("small"))).collect();
+    let events: Vec<Recorded> =
+        (0..50).map(|offset| turn(offset, i64::try_from(offset * offset % 200).expect("small"))).collect();
     let (mut whole, mut boundary, mut closed) = (memory(), None, Vec::new());
     for event in &events {
         for window in whole.apply(&rules, event).closed {
@@ -113,7 +122,8 @@ fn a_boundary_and_the_later_events_are_the_whole_state() {
             }
         }
         let json = state.map(|state| serde_json::to_string(&state).expect("plain data"));
-        let mut memory = json.map_or_else(self::memory, |json| WorkingMemory::resume(serde_json::from_str(&json).expect("reads back")));
+        let mut memory = json
+            .map_or_else(self::memory, |json| WorkingMemory::resume(serde_json::from_str(&json).expect("reads back")));
         for event in &events {
             seen.extend(memory.apply(&rules, event).closed.into_iter().map(|window| window.consolidation));
         }
@@ -133,7 +143,9 @@ fn boundaries_that_are_logged_stand_when_the_rules_change() {
     }
     let mut ends = Vec::new();
     for offset in 0..6 {
-        let closed = memory.apply(if offset < 4 { &new } else { &old }, &turn(offset, i64::try_from(offset).expect("small"))).closed;
+        let closed = memory
+            .apply(if offset < 4 { &new } else { &old }, &turn(offset, i64::try_from(offset).expect("small")))
+            .closed;
         ends.extend(closed.iter().map(|window| (window.consolidation.to.get(), window.logged)));
     }
     assert_eq!(ends, [(2, true), (4, true), (6, false)]);
@@ -145,7 +157,8 @@ fn what_may_not_be_learnt_has_no_salience_and_no_words() {
     let (rules, mut memory) = (Rules::default(), memory());
     memory.apply(&rules, &recorded(0, json!({"id": "r", "content": "I live in Berlin.", "recalled": true})));
     memory.apply(&rules, &recorded(1, json!({"id": "n", "content": "I live in Berlin.", "remember": false})));
-    memory.apply(&rules, &recorded(2, json!({"id": "f", "content": "<memos-context>I live in Berlin</memos-context>"})));
+    memory
+        .apply(&rules, &recorded(2, json!({"id": "f", "content": "<memos-context>I live in Berlin</memos-context>"})));
     let reasons: Vec<Option<NotKept>> = memory.window().iter().map(|turn| turn.unkept).collect();
     assert_eq!(reasons, [Some(NotKept::Recalled), Some(NotKept::NotWanted), Some(NotKept::NoText)]);
     memory.apply(&rules, &recorded(3, json!({"id": "c", "type": "consent", "body": {"remember": false}})));

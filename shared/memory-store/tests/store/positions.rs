@@ -8,7 +8,7 @@ use event_log::{EventLog, MemLog, Offset, Partition, Topic};
 use memory_core::Step;
 use memory_core::snapshot;
 use memory_core::step::Consumed;
-use memory_store::{Error, ErrorKind, Replica};
+use memory_store::{Error, ErrorKind, Replica, Store};
 use testkit::{Person, fold, lively_history};
 
 use crate::kit::{
@@ -51,17 +51,25 @@ fn wherever_a_power_cut_ends_the_store_its_rows_are_those_below_its_position() {
     let rows = person.rows.iter().cloned().collect();
     steps.extend(person.steps.iter().cloned());
     steps.extend(snapshot::steps(person.handle(), person.rows.next_step(), rows));
-    steps.extend(fold(&lively_history(42, 1, 60)).steps.into_iter().filter(|step| step.subject != person.handle()).map(foreign));
+    steps.extend(
+        fold(&lively_history(42, 1, 60)).steps.into_iter().filter(|step| step.subject != person.handle()).map(foreign),
+    );
     let log = log_of(&steps);
     let all = records(&read_all(&log, ONE));
     let dir = tempfile::tempdir().expect("a directory");
     let store = open(dir.path());
-    while apply_next(&log, &store, ONE, 5).is_some() {}
+    let length = || fs::metadata(wal_of(dir.path())).expect("RocksDB keeps a log").len();
+    let mut ends = vec![length()];
+    while apply_next(&log, &store, ONE, 5).is_some() {
+        ends.push(length());
+    }
     drop(store);
-    let wal = wal_of(dir.path());
-    let length = fs::metadata(&wal).expect("RocksDB keeps a log").len();
+    let length = length();
+    // Anywhere, and around each moment at which a batch was whole.
+    let mut cuts: Vec<u64> = (0..=30).map(|cut| length * cut / 30).collect();
+    cuts.extend(ends.iter().flat_map(|end| [end.saturating_sub(1), *end]));
     let mut positions = std::collections::BTreeSet::new();
-    for cut in (0..=60).map(|cut| length * cut / 60) {
+    for cut in cuts {
         let cut_dir = copy(dir.path());
         let file = fs::OpenOptions::new().write(true).open(wal_of(cut_dir.path())).expect("it opens");
         file.set_len(cut).expect("it is cut");
@@ -129,6 +137,9 @@ fn the_position_in_consolidations_comes_from_the_steps_that_count() {
     assert_eq!(told(), Offset::new(7));
 }
 
+/// The topic that a store has read too far of, and how that came about.
+type Spoil<'a> = (&'a str, &'a dyn Fn(&Store));
+
 // law: L02
 #[test]
 fn a_store_that_is_ahead_of_its_log_is_refused() {
@@ -136,7 +147,7 @@ fn a_store_that_is_ahead_of_its_log_is_refused() {
     let log = log_of(&folded.steps);
     let high = log.watermarks(&Topic::Memories, ONE).expect("watermarks").high;
     let consumed = Some(Consumed { log: log.id().uuid(), partition: ONE, next: Offset::new(1) });
-    let spoil: [(&str, &dyn Fn(&memory_store::Store)); 3] = [
+    let spoil: [Spoil<'_>; 3] = [
         ("memories", &|store| drop(store.apply(log.id(), ONE, &[], high.next()).expect("it applies"))),
         ("working", &|store| store.apply_working(log.id(), ONE, &[], Offset::new(1)).expect("it applies")),
         ("consolidations", &|store| {
@@ -163,11 +174,17 @@ fn positions_of_partitions_and_topics_are_kept_apart() {
     let dir = tempfile::tempdir().expect("a directory");
     let store = open(dir.path());
     for partition in [0, 1, 255, 256] {
-        store.apply(log.id(), Partition::new(partition), &[], Offset::new(u64::from(partition) + 10)).expect("it applies");
+        store
+            .apply(log.id(), Partition::new(partition), &[], Offset::new(u64::from(partition) + 10))
+            .expect("it applies");
     }
     store.apply_working(log.id(), Partition::new(1), &[], Offset::new(5)).expect("it applies");
-    let position = |topic, partition| store.position(log.id(), topic, Partition::new(partition)).expect("it reads").get();
+    let position =
+        |topic, partition| store.position(log.id(), topic, Partition::new(partition)).expect("it reads").get();
     let found = [0, 1, 2, 255, 256].map(|partition| position(&Topic::Memories, partition));
     assert_eq!(found, [10, 11, 0, 265, 266]);
-    assert_eq!((position(&Topic::Working, 1), position(&Topic::Working, 0), position(&Topic::Consolidations, 1)), (5, 0, 0));
+    assert_eq!(
+        (position(&Topic::Working, 1), position(&Topic::Working, 0), position(&Topic::Consolidations, 1)),
+        (5, 0, 0)
+    );
 }

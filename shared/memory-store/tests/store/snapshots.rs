@@ -12,9 +12,9 @@ use testkit::{Person, events};
 use crate::kit::{ONE, WRITER, append, apply_all, bury, dump, hash, log_of, open, oracle, read_all, records, replica};
 
 /// Somebody with so much to remember that a snapshot of it needs several parts.
-fn talkative() -> Person {
+fn talkative(times: usize) -> Person {
     let mut person = Person::new("t", "u");
-    for number in 0..60 {
+    for number in 0..times {
         person.say(events::remember(&format!("n{number}").repeat(8_000)));
     }
     person
@@ -23,7 +23,9 @@ fn talkative() -> Person {
 fn few(user: &str) -> Person {
     let mut person = Person::new("t", user);
     for number in 0..6 {
-        person.tell(&format!("In March {number} I moved to Berlin number {number} with my sister Anna, we had {number} cats."));
+        person.tell(&format!(
+            "In March {number} I moved to Berlin number {number} with my sister Anna, we had {number} cats."
+        ));
         person.end();
     }
     person
@@ -46,7 +48,7 @@ fn in_line(steps: impl IntoIterator<Item = Step>) -> Vec<Step> {
 // law: L06
 #[test]
 fn a_snapshot_in_parts_alone_is_worth_all_the_steps_before_it() {
-    let person = talkative();
+    let person = talkative(60);
     let parts = snapshot_of(&person, person.rows.next_step().get());
     assert!(parts.len() >= 4, "{} parts", parts.len());
     for batch in [1, 2, 4_096] {
@@ -66,17 +68,12 @@ fn a_snapshot_in_parts_alone_is_worth_all_the_steps_before_it() {
 // law: L06
 #[test]
 fn a_snapshot_that_never_ended_leaves_nothing_in_a_later_one() {
-    let (large, small) = (talkative(), few("u"));
+    let (large, small) = (talkative(60), few("u"));
     let mut unfinished = snapshot_of(&large, 0);
     unfinished.pop();
     let changes = small.steps.clone();
-    let line = [
-        changes[..3].to_vec(),
-        unfinished,
-        changes[3..].to_vec(),
-        snapshot_of(&small, 0),
-        vec![changes[5].clone()],
-    ];
+    let line =
+        [changes[..3].to_vec(), unfinished, changes[3..].to_vec(), snapshot_of(&small, 0), vec![changes[5].clone()]];
     let steps = in_line(line.into_iter().flatten());
     let log = log_of(&steps);
     let all = records(&read_all(&log, ONE));
@@ -101,15 +98,18 @@ fn a_snapshot_that_never_ended_leaves_nothing_in_a_later_one() {
 
 // law: L06
 #[test]
-fn a_snapshot_that_was_begun_anew_after_a_crash_counts_as_it_was_the_second_time() {
-    let (large, small) = (talkative(), few("u"));
-    let line = [snapshot_of(&large, 0)[..2].to_vec(), snapshot_of(&large, 0), snapshot_of(&small, 0), snapshot_of(&large, 0)];
-    let steps = in_line(line.into_iter().flatten());
-    let log = log_of(&steps);
-    let dir = tempfile::tempdir().expect("a directory");
-    let store = open(dir.path());
-    apply_all(&log, &store, 3);
-    assert_eq!(store.rows(large.handle()).expect("rows").iter().collect::<Vec<_>>(), large.rows.iter().collect::<Vec<_>>());
+fn a_snapshot_that_was_begun_anew_after_a_crash_holds_nothing_of_the_first_attempt() {
+    let (large, medium) = (talkative(60), talkative(25));
+    let (first, second) = (snapshot_of(&large, 0), snapshot_of(&medium, 0));
+    assert!(second.len() > 1 && first.len() > second.len() + 1, "{} and {} parts", first.len(), second.len());
+    let unfinished = first[..first.len() - 1].to_vec();
+    let log = log_of(&in_line([unfinished, second].into_iter().flatten()));
+    for batch in [1, 3, 4_096] {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = open(dir.path());
+        apply_all(&log, &store, batch);
+        assert!(store.rows(medium.handle()).expect("rows").iter().eq(medium.rows.iter()), "batches of {batch}");
+    }
 }
 
 // law: L06
@@ -134,7 +134,10 @@ fn steps_that_a_snapshot_replaced_may_be_compacted_away_before_anybody_reads_the
     let rebuilt = replica(&log, late.path(), 2);
     assert!(rebuilt.catch_up(ONE).expect("no step is missing").is_empty());
     assert_eq!(dump(live.store()), dump(rebuilt.store()));
-    assert_eq!(live.store().step_numbers(person.handle()).expect("n"), rebuilt.store().step_numbers(person.handle()).expect("n"));
+    assert_eq!(
+        live.store().step_numbers(person.handle()).expect("n"),
+        rebuilt.store().step_numbers(person.handle()).expect("n")
+    );
 }
 
 /// A re-fold without some event is a snapshot without its rows: nothing may lead to them any more.

@@ -13,8 +13,14 @@ pub(super) enum Refolded {
     /// The beginning of the history is no longer there.
     Trimmed,
     /// Windows came out otherwise than they were recorded.
-    Differs { differences: u64, first: String },
-    Rows { rows: BTreeMap<Handle, Rows>, events: u64 },
+    Differs {
+        differences: u64,
+        first: String,
+    },
+    Rows {
+        rows: BTreeMap<Handle, Rows>,
+        events: u64,
+    },
 }
 
 /// The windows of a subject as they were recorded.
@@ -47,7 +53,12 @@ struct Folding {
 }
 
 impl Folding {
-    fn partition(&mut self, log: &LocalLog, partition: Partition, consolidated: &BTreeMap<Handle, Seq>) -> anyhow::Result<()> {
+    fn partition(
+        &mut self,
+        log: &LocalLog,
+        partition: Partition,
+        consolidated: &BTreeMap<Handle, Seq>,
+    ) -> anyhow::Result<()> {
         let recorded = recorded(log, partition)?;
         let mut memories: HashMap<Handle, WorkingMemory> = HashMap::new();
         let none = Recorded::new();
@@ -75,7 +86,12 @@ impl Folding {
     }
 
     /// Compares a window with its record, and consolidates it as far as the store has.
-    fn window(&mut self, recorded: &Consolidation, folded: Consolidation, consolidated: Option<Seq>) -> anyhow::Result<()> {
+    fn window(
+        &mut self,
+        recorded: &Consolidation,
+        folded: Consolidation,
+        consolidated: Option<Seq>,
+    ) -> anyhow::Result<()> {
         if folded.turns != recorded.turns || folded.to != recorded.to {
             self.differences += 1;
             let (subject, from) = (folded.subject, folded.from);
@@ -86,7 +102,8 @@ impl Folding {
             return Ok(());
         }
         // What closed it and how it was named is on record; the turns are what was folded just now.
-        let window = Consolidation { id: recorded.id, trigger: recorded.trigger, rules: recorded.rules.clone(), ..folded };
+        let window =
+            Consolidation { id: recorded.id, trigger: recorded.trigger, rules: recorded.rules.clone(), ..folded };
         let rows = self.rows.entry(window.subject).or_default();
         let step = consolidate(&rows.bank(), &window, None);
         rows.apply(&step)?;

@@ -1,15 +1,19 @@
 //! The bodies of control events.
 
 use super::{
-    CONTENT_BYTES_MAX, Control, EventType, Kind, Map, MemoryId, NOTE_BYTES_MAX, Refused, UnknownFields, Value, flag, refuse_unknown,
-    text, time,
+    CONTENT_BYTES_MAX, Control, EventType, Kind, Map, MemoryId, NOTE_BYTES_MAX, Refused, UnknownFields, Value, flag,
+    refuse_unknown, text, time,
 };
 
 /// The most memories that one feedback names.
 const FEEDBACK_MAX: usize = 200;
 
 /// The control of an event of this type; `None` for turns and notes.
-pub(super) fn parse(kind: EventType, object: &Map<String, Value>, unknown: UnknownFields) -> Result<Option<Control>, Refused> {
+pub(super) fn parse(
+    kind: EventType,
+    object: &Map<String, Value>,
+    unknown: UnknownFields,
+) -> Result<Option<Control>, Refused> {
     let empty = Map::new();
     let body = match object.get("body") {
         None | Some(Value::Null) => &empty,
@@ -33,9 +37,10 @@ pub(super) fn parse(kind: EventType, object: &Map<String, Value>, unknown: Unkno
         EventType::Turn | EventType::Note => None,
         EventType::SessionEnd | EventType::IdleTick => Some(Control::SessionEnd),
         EventType::Remember => Some(remember(body, object)?),
-        EventType::Correct => {
-            Some(Control::Correct { memory_id: memory_id(body.get("memory_id"), "body.memory_id")?, text: new_text(body, object)? })
-        }
+        EventType::Correct => Some(Control::Correct {
+            memory_id: memory_id(body.get("memory_id"), "body.memory_id")?,
+            text: new_text(body, object)?,
+        }),
         EventType::Delete => Some(Control::Delete { memory_id: memory_id(body.get("memory_id"), "body.memory_id")? }),
         EventType::Feedback => Some(feedback(body)?),
         EventType::Consent => Some(Control::Consent { remember: needed_flag(body, "remember")? }),
@@ -45,8 +50,9 @@ pub(super) fn parse(kind: EventType, object: &Map<String, Value>, unknown: Unkno
 fn remember(body: &Map<String, Value>, object: &Map<String, Value>) -> Result<Control, Refused> {
     let kind = match text(body, "kind")? {
         None => Kind::Fact,
-        Some(name) => Kind::parse(name)
-            .ok_or_else(|| Refused::invalid("body.kind", format!("must be one of {}", Kind::NAMES)))?,
+        Some(name) => {
+            Kind::parse(name).ok_or_else(|| Refused::invalid("body.kind", format!("must be one of {}", Kind::NAMES)))?
+        }
     };
     Ok(Control::Remember {
         kind,
@@ -78,9 +84,11 @@ fn new_text(body: &Map<String, Value>, object: &Map<String, Value>) -> Result<St
         None => object.get("content").and_then(Value::as_str),
     };
     match text {
-        Some(text) if text.len() > NOTE_BYTES_MAX.min(CONTENT_BYTES_MAX) => {
-            Err(Refused::new("too_large", "body.text", format!("is {} bytes long; at most {CONTENT_BYTES_MAX} are taken", text.len())))
-        }
+        Some(text) if text.len() > NOTE_BYTES_MAX.min(CONTENT_BYTES_MAX) => Err(Refused::new(
+            "too_large",
+            "body.text",
+            format!("is {} bytes long; at most {CONTENT_BYTES_MAX} are taken", text.len()),
+        )),
         Some(text) if !text.trim().is_empty() => Ok(text.to_owned()),
         Some(_) | None => Err(Refused::missing("body.text", "the text to remember")),
     }

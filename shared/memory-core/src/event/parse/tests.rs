@@ -48,7 +48,11 @@ fn every_refusal_names_its_field() {
         (json!({"id": "e", "user_id": "u", "type": "delete", "body": {"memory": "m"}}), "unknown_field", "body.memory"),
         (json!({"id": "e", "user_id": "u", "content": "x".repeat(CONTENT_BYTES_MAX + 1)}), "too_large", "content"),
         (json!({"id": "e", "user_id": "u", "content": "x", "tags": [1]}), "invalid_field", "tags"),
-        (json!({"id": "e", "user_id": "u", "content": "x", "metadata": {"k": "v".repeat(5000)}}), "too_large", "metadata"),
+        (
+            json!({"id": "e", "user_id": "u", "content": "x", "metadata": {"k": "v".repeat(5000)}}),
+            "too_large",
+            "metadata",
+        ),
     ];
     for (value, code, field) in cases {
         assert_eq!(refusal(value), (code, field.to_owned()));
@@ -58,8 +62,10 @@ fn every_refusal_names_its_field() {
 // law: L07
 #[test]
 fn what_must_not_be_remembered_loses_its_words_before_the_log() {
-    let event = parse(json!({"id": "e", "user_id": "u", "content": "secret", "remember": false, "tags": ["t"], "metadata": {"k": 1}}))
-        .expect("a good turn");
+    let event = parse(
+        json!({"id": "e", "user_id": "u", "content": "secret", "remember": false, "tags": ["t"], "metadata": {"k": 1}}),
+    )
+    .expect("a good turn");
     assert_eq!(event.content, Content::empty());
     assert!(event.tags.is_empty() && event.metadata.is_empty());
 }

@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# Load against a memos of its own: a fresh data directory, a free port of loopback, stopped and removed at the end.
+#
+#   bench.sh BIN [FLAGS…]   BIN holds memos and load-tests; the flags go to `load-tests run`
+#
+# A full disk would stop the run in the middle, so it fails first. MEMOS_BENCH_DIR names where the data goes; a
+# directory in memory would make fsync free and the figures worthless.
+set -euo pipefail
+
+readonly BIN="${1:?usage: deploy/bench.sh BIN [FLAGS…]}"
+shift
+readonly NEEDED_KB=$((8 * 1024 * 1024))
+readonly STARTS_WITHIN=300
+
+die() { printf 'bench: error: %s\n' "$*" >&2; exit 1; }
+
+PARENT="${MEMOS_BENCH_DIR:-$(dirname "$BIN")}"
+readonly PARENT
+free_kb="$(df --output=avail -k "$PARENT" | tail -n 1)"
+[[ "$free_kb" -ge "$NEEDED_KB" ]] || die "$PARENT has less than $((NEEDED_KB / 1024 / 1024)) GiB free"
+[[ "$(stat -f -c %T "$PARENT")" != tmpfs ]] || die "$PARENT lies in memory; set MEMOS_BENCH_DIR to a directory on a disk"
+
+WORK="$(mktemp -d "$PARENT/bench.XXXXXX")"
+readonly WORK
+pid=""
+clean() {
+  if [[ -n "$pid" ]] && kill "$pid" 2>/dev/null; then
+    wait "$pid" || true
+  fi
+  rm -rf "$WORK"
+}
+trap clean EXIT
+trap 'exit 130' INT TERM
+
+"$BIN/memos" up --data "$WORK/data" --listen 127.0.0.1:0 >"$WORK/out" 2>"$WORK/log" &
+pid=$!
+
+# Its first line says where it listens.
+url=""
+for ((look = 0; look < STARTS_WITHIN; look++)); do
+  url="$(sed -n 's/^memos listens on \(http:[^ ]*\) .*/\1/p' "$WORK/out")"
+  [[ -z "$url" ]] || break
+  kill -0 "$pid" 2>/dev/null || break
+  sleep 0.1
+done
+[[ -n "$url" ]] || { cat "$WORK/log" >&2; die "memos did not start"; }
+
+code=0
+"$BIN/load-tests" run --url "$url" --pid "$pid" "$@" || code=$?
+[[ $code -eq 0 ]] || tail -n 20 "$WORK/log" >&2
+exit "$code"

@@ -1,0 +1,138 @@
+//! Reading one's own writes, and banks that stay right however long they are kept warm.
+
+use std::time::Duration;
+
+use event_log::{Offset, Partition};
+use memory_core::{Rules, Subject, Timestamp};
+use memos_client::Position;
+use memos_client::port::{ListRequest, RecallApi};
+use recall::Settings;
+use serde_json::{Value, json};
+use testkit::{events, lively_history};
+
+use crate::kit::{Running, Stage, block_on, question, texts, user};
+
+#[test]
+fn what_was_published_is_found_once_its_position_is_reached() {
+    let mut stage = Stage::new(Rules::default());
+    let running = stage.recall(Settings::default());
+    for number in 0..200 {
+        let owner = user("t", &format!("u{}", number % 7));
+        let text = format!("The code of locker {number} is {}.", number * 7919);
+        let position = stage.say(&owner, events::turn(&text));
+        running.reached(&position);
+        let mut request = question(&owner, &format!("locker {number}"));
+        request.at_least = Some(position.clone());
+        let answer = block_on(running.recall.recall(&owner.tenant, request)).expect("it was reached");
+        assert!(texts(&answer).iter().any(|(_, found)| *found == text), "{text}");
+        let both = answer.position.clone().merge(&position).expect("of one log");
+        assert_eq!(both, answer.position, "the answer says that it covers what was asked for");
+        if number % 20 == 0 {
+            stage.settle(&running);
+        }
+    }
+    running.stop().expect("it was told to");
+}
+
+#[test]
+fn a_position_that_is_not_reached_is_told_from_one_that_never_will_be() {
+    let mut stage = Stage::new(Rules::default());
+    let running = stage.recall(Settings::default());
+    let alice = user("t", "alice");
+    let reached = stage.say(&alice, events::turn("I live in Lisbon."));
+    running.reached(&reached);
+    let ask = |position: &Position| {
+        let mut request = question(&alice, "where");
+        request.at_least = Some(position.clone());
+        block_on(running.recall.recall(&alice.tenant, request)).expect_err("not this one")
+    };
+    let wait = |position: &Position| block_on(running.recall.reached(position, Duration::from_millis(20)));
+    let mut ahead = reached.clone();
+    ahead.cover(*reached.next.keys().next().expect("a partition"), Offset::new(1_000));
+    let error = ask(&ahead);
+    assert_eq!((error.code, error.invalid), ("position_not_reached", false));
+    assert!(error.retry_after_seconds > 0);
+    assert_eq!(wait(&ahead).expect_err("nothing came").code, "timeout");
+    let mut elsewhere = Position::new(uuid::Uuid::from_u128(1));
+    elsewhere.cover(Partition::new(0), Offset::new(0));
+    let mut nowhere = reached;
+    nowhere.cover(Partition::new(99), Offset::new(0));
+    for wrong in [elsewhere, nowhere] {
+        let error = ask(&wrong);
+        assert_eq!((error.code, error.invalid), ("wrong_log", true));
+        assert_eq!(wait(&wrong).expect_err("never").code, "wrong_log");
+    }
+    running.stop().expect("it was told to");
+}
+
+#[test]
+fn an_unknown_subject_has_empty_answers() {
+    let stage = Stage::new(Rules::default());
+    let running = stage.recall(Settings::default());
+    let nobody = user("t", "nobody");
+    let answer = running.ask(&nobody, "anything");
+    assert_eq!((answer.results.len(), answer.context.text.as_str()), (0, ""));
+    let conversation = block_on(running.recall.working_memory(&nobody)).expect("an answer");
+    assert_eq!((conversation.turns.len(), conversation.next_seq, conversation.remember), (0, 0, true));
+    assert_eq!(memories(&running, &nobody)["results"], json!([]));
+    running.stop().expect("it was told to");
+}
+
+fn memories(running: &Running, owner: &Subject) -> Value {
+    let request = ListRequest { limit: 200, cursor: None, kinds: Vec::new(), filters: None, include_inactive: true };
+    json!(block_on(running.recall.memories(owner, request)).expect("a page"))
+}
+
+/// Everything that recall says of a subject.
+fn said_of(running: &Running, owner: &Subject) -> Value {
+    let mut request = question(owner, "Where does she work and what is she allergic to, with Anna?");
+    request.now = Some(Timestamp::from_seconds(1_800_000_000));
+    let mut answer = json!(block_on(running.recall.recall(&owner.tenant, request)).expect("an answer"));
+    answer["memories"] = memories(running, owner);
+    answer["working"] = json!(block_on(running.recall.working_memory(owner)).expect("an answer"));
+    answer
+}
+
+// law: L06
+#[test]
+fn a_bank_that_was_kept_warm_is_the_one_that_a_fresh_recall_reads() {
+    let history = lively_history(91, 6, 1_200);
+    let mut owners: Vec<Subject> =
+        history.iter().map(|(_, recorded)| recorded.event.subject(&recorded.tenant).expect("an owner")).collect();
+    owners.sort();
+    owners.dedup();
+    assert_eq!(owners.len(), 6);
+    // With little room, banks and conversations come and go all the time.
+    let cramped = Settings { bank_bytes: 60_000, conversations_max: 2, batch_records: 16, ..Settings::default() };
+    for settings in [Settings::default(), cramped] {
+        let mut stage = Stage::new(Rules::default());
+        let warm = stage.recall(settings);
+        let mut compared = 0;
+        for (number, (_, recorded)) in history.iter().enumerate() {
+            let position = stage.hear(recorded);
+            if number % 40 == 39 {
+                warm.reached(&position);
+                owners.iter().for_each(|owner| drop(said_of(&warm, owner)));
+                stage.settle(&warm);
+            }
+            if number % 400 == 399 {
+                compared += compare(&stage, &warm, &owners);
+            }
+        }
+        assert_eq!(compared, 18);
+        warm.stop().expect("it was told to");
+    }
+}
+
+/// Compares what a recall says of everybody with what one says that has just started.
+fn compare(stage: &Stage, warm: &Running, owners: &[Subject]) -> usize {
+    let fresh = stage.recall(Settings::default());
+    for running in [warm, &fresh] {
+        running.reached(&stage.end());
+    }
+    for owner in owners {
+        assert_eq!(said_of(warm, owner), said_of(&fresh, owner), "of {owner:?}");
+    }
+    fresh.stop().expect("it was told to");
+    owners.len()
+}
