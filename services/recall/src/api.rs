@@ -19,6 +19,10 @@ use crate::answer;
 use crate::metrics::Metrics;
 use crate::partition::{Partition, View};
 
+/// Banks lighter than this are read anew for every question: some forty memories are there in a fraction of a
+/// millisecond, and most subjects have fewer. What is kept warm is what takes long to read.
+const WARM_FROM: usize = 32 << 10;
+
 /// Recall in this process. Clones are the same recall.
 #[derive(Clone)]
 pub struct Recall(Arc<Inner>);
@@ -99,7 +103,9 @@ impl Recall {
             let mut state = self.lock(partition);
             // A step may have been applied between reading the bank and taking the lock.
             if self.0.parts.store.next_step(subject).map_err(broken)? == bank.next_step() {
-                state.insert_warm(subject, Arc::clone(&bank));
+                if bank.weight() >= WARM_FROM {
+                    state.insert_warm(subject, Arc::clone(&bank));
+                }
                 return Ok(state.view(subject, bank));
             }
         }

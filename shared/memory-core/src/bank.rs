@@ -35,6 +35,7 @@ impl Bank {
         for row in rows {
             bank.put(row, &mut analyzer);
         }
+        bank.index.settle();
         bank
     }
 
@@ -56,6 +57,7 @@ impl Bank {
             // A snapshot restates what the bank already holds.
             Body::Snapshot { .. } => {}
         }
+        self.index.settle();
         self.next_step = step.number.next();
     }
 
@@ -75,7 +77,7 @@ impl Bank {
             }
             Some((slot, old)) => {
                 self.weight -= old.weight();
-                self.index.remove(slot, &old.text);
+                self.index.remove(slot);
                 self.index.insert(&memory.text, analyzer)
             }
             None => self.index.insert(&memory.text, analyzer),
@@ -92,7 +94,7 @@ impl Bank {
         if let RowKey::Memory(id) = key
             && let Some((slot, memory)) = self.memories.remove(id)
         {
-            self.index.remove(slot, &memory.text);
+            self.index.remove(slot);
             self.by_slot[slot.place()] = None;
             self.weight -= memory.weight();
         }

@@ -1,19 +1,19 @@
 //! An exact index over the memories of one subject: which texts have which terms.
 //!
-//! A bank holds thousands of memories, not millions, so the index is a sorted map from terms to postings. It serves
-//! both the search for near-duplicates ([`crate::consolidate()`]) and ranking ([`crate::rank`]).
+//! A bank holds thousands of memories, not millions, and most subjects have a dozen. So the index is one sorted list of
+//! 16-byte postings: it is small, quick to build, and a term's postings are a slice of it. It serves both the search for
+//! near-duplicates ([`crate::consolidate()`]) and ranking ([`crate::rank`]).
 
-use std::collections::BTreeMap;
-
-use crate::text::{self, Analyzer, Term};
+use crate::text::{Analyzer, Term};
 
 /// A text's place in the index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Slot(u32);
 
-/// One occurrence list entry: which text, how often.
-#[derive(Clone, Copy, Debug)]
+/// A term of a text, and how often the text has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Posting {
+    term: Term,
     pub slot: Slot,
     pub count: u16,
 }
@@ -21,7 +21,8 @@ pub struct Posting {
 /// Terms of texts, addressed by slots.
 #[derive(Clone, Debug, Default)]
 pub struct Index {
-    postings: BTreeMap<Term, Vec<Posting>>,
+    /// In order, once [`Index::settle`] was called after the last insertion.
+    postings: Vec<Posting>,
     lengths: Vec<Option<u32>>,
     free: Vec<Slot>,
     live: u32,
@@ -29,7 +30,7 @@ pub struct Index {
 }
 
 impl Index {
-    /// Adds a text; returns its slot.
+    /// Adds a text; returns its slot. It is found after the next [`Index::settle`].
     pub fn insert(&mut self, content: &str, analyzer: &mut Analyzer) -> Slot {
         let terms = analyzer.terms(content);
         let length = u32::try_from(terms.len()).unwrap_or(u32::MAX);
@@ -40,25 +41,25 @@ impl Index {
             self.lengths.push(Some(length));
             Slot(u32::try_from(self.lengths.len() - 1).expect("a bank is far smaller than 2^32"))
         };
-        for (term, count) in counted(terms) {
-            self.postings.entry(term).or_default().push(Posting { slot, count });
-        }
+        let counted = counted(terms).into_iter().map(|(term, count)| Posting { term, slot, count });
+        self.postings.extend(counted);
         self.live += 1;
         self.total_length += u64::from(length);
         slot
     }
 
-    /// Removes the text that was inserted at `slot`.
-    pub fn remove(&mut self, slot: Slot, content: &str) {
-        let Some(length) = self.lengths[slot.0 as usize].take() else { return };
-        for (term, _) in counted(text::terms(content)) {
-            if let Some(postings) = self.postings.get_mut(&term) {
-                postings.retain(|posting| posting.slot != slot);
-                if postings.is_empty() {
-                    self.postings.remove(&term);
-                }
-            }
+    /// Puts what was inserted in its place. The sort is one that is quick on a long ordered run with a short tail.
+    pub fn settle(&mut self) {
+        self.postings.sort();
+        if self.postings.capacity() > self.postings.len() + self.postings.len() / 4 {
+            self.postings.shrink_to(self.postings.len() + self.postings.len() / 8);
         }
+    }
+
+    /// Removes the text at `slot`.
+    pub fn remove(&mut self, slot: Slot) {
+        let Some(length) = self.lengths[slot.0 as usize].take() else { return };
+        self.postings.retain(|posting| posting.slot != slot);
         self.live -= 1;
         self.total_length -= u64::from(length);
         self.free.push(slot);
@@ -67,7 +68,10 @@ impl Index {
     /// The texts that have the term.
     #[must_use]
     pub fn postings(&self, term: Term) -> &[Posting] {
-        self.postings.get(&term).map_or(&[], Vec::as_slice)
+        debug_assert!(self.postings.is_sorted(), "somebody inserted and did not settle");
+        let start = self.postings.partition_point(|posting| posting.term < term);
+        let length = self.postings[start..].partition_point(|posting| posting.term == term);
+        &self.postings[start..start + length]
     }
 
     /// How many texts there are.
@@ -102,8 +106,8 @@ impl Index {
 
     /// Roughly how many bytes it takes in RAM.
     #[must_use]
-    pub fn weight(&self) -> usize {
-        self.postings.len() * 64 + usize::try_from(self.total_length).unwrap_or(usize::MAX).saturating_mul(8)
+    pub const fn weight(&self) -> usize {
+        self.postings.capacity() * size_of::<Posting>() + self.lengths.capacity() * size_of::<Option<u32>>()
     }
 }
 

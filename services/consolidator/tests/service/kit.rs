@@ -86,16 +86,16 @@ fn records(log: &BrittleLog, topic: &Topic) -> Vec<Stored> {
     Partition::all(PARTITIONS).flat_map(of).collect()
 }
 
-/// The records of every step, in the order of the log, and whether each was buried.
-pub(crate) fn steps(log: &BrittleLog) -> BTreeMap<(Handle, StepNumber), Vec<(Vec<u8>, bool)>> {
+/// Of every record of every step, in the order of the log, whether it was buried.
+pub(crate) fn steps(log: &BrittleLog) -> BTreeMap<(Handle, StepNumber), Vec<bool>> {
     let records = records(log, &Topic::Memories);
-    let mut steps: BTreeMap<_, Vec<(Vec<u8>, bool)>> = BTreeMap::new();
+    let mut steps: BTreeMap<_, Vec<bool>> = BTreeMap::new();
     for stored in &records {
         let key = &stored.record.key;
         if let Some(step) = envelope::read_step(stored).expect("a step") {
             let later = |other: &&Stored| other.offset > stored.offset && other.record.key == *key;
             let buried = records.iter().filter(later).any(|other| other.record.value.is_none());
-            steps.entry((step.subject, step.number)).or_default().push((key.clone(), buried));
+            steps.entry((step.subject, step.number)).or_default().push(buried);
         }
     }
     steps

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use memos_client::Owner;
 use serde_json::{Value, json};
 
-use crate::harness::{self, DEADLINE, Server, block_on, get, is_final, is_long, memos, verify, wait_until};
+use crate::harness::{self, DEADLINE, Server, block_on, get, is_long, memos, verify, wait_until};
 
 #[path = "hostile/flood.rs"]
 mod flood;
@@ -83,8 +83,6 @@ fn among_a_hundred_thousand_hostile_events_every_good_one_is_in_and_every_bad_on
     assert_eq!(dead_letters(&server), by_reason(&flood));
     assert_eq!((events(&server, "accepted"), events(&server, "duplicate")), (good, flood.duplicates));
     harness::wait_until_final(&server, flood.good.iter().map(String::as_str));
-    let statuses = |id: &String| block_on(server.client().event(id)).expect("it is known").status;
-    assert!(flood.good.iter().take(20).all(|id| is_final(statuses(id))));
     assert!(peak_kib(&server) < RESIDENT_KIB, "{} KiB were resident", peak_kib(&server));
     letters_can_be_looked_at_and_replayed(&server, &mut flood);
     server.stop();

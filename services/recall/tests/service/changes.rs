@@ -75,11 +75,11 @@ fn a_deletion_of_what_is_not_consolidated_masks_the_turn() {
 #[test]
 fn a_pending_correction_hides_what_was_said_before() {
     let (mut stage, running, alice, id) = told();
-    let corrected = "My locker code is 8150.".to_owned();
-    running.reached(&stage.say(&alice, events::correct(id, &corrected)));
-    assert_eq!(says(&running, &alice, "locker code"), [corrected.clone()]);
+    let corrected = "My locker code is 8150.";
+    running.reached(&stage.say(&alice, events::correct(id, corrected)));
+    assert_eq!(says(&running, &alice, "locker code"), [corrected]);
     stage.settle(&running);
-    assert_eq!(says(&running, &alice, "locker code"), [corrected.clone()]);
+    assert_eq!(says(&running, &alice, "locker code"), [corrected]);
     let history = block_on(running.recall.history(&alice.tenant, id)).expect("an answer").expect("it is there");
     assert_eq!(history.len(), 2);
     // A correction that is itself taken back before it is consolidated is not found either.

@@ -174,9 +174,10 @@ impl Stage {
         let marker = OpenFrom { interactions: open.unwrap_or(high), consolidations: Offset::FIRST };
         let log = self.log.id();
         let rows = [Working::Boundary { log, boundary }, Working::Open { log, partition, marker }];
-        let next =
-            rows.iter().map(|row| self.append(&Topic::Working, partition, envelope::working(row.clone(), now())));
-        let next = next.last().expect("two rows").next();
+        for row in &rows {
+            self.append(&Topic::Working, partition, envelope::working(row.clone(), now()));
+        }
+        let next = self.log.watermarks(&Topic::Working, partition).expect("it exists").high;
         self.store.apply_working(log, partition, &rows, next).expect("the store takes them");
         true
     }

@@ -21,9 +21,8 @@ pub(crate) struct Batch {
 }
 
 /// What was sent, and what must become of it.
-#[derive(Default)]
 pub(crate) struct Flood {
-    random: Random0,
+    random: Random,
     users: usize,
     sent: Vec<Value>,
     pub(crate) good: BTreeSet<String>,
@@ -31,15 +30,6 @@ pub(crate) struct Flood {
     /// Dead letters by their reason.
     pub(crate) bad: BTreeMap<&'static str, u64>,
     number: u64,
-}
-
-/// A generator that can be left out of a `Default`.
-struct Random0(Random);
-
-impl Default for Random0 {
-    fn default() -> Self {
-        Self(Random::new(0))
-    }
 }
 
 /// Lines of JSON that cannot be taken, and the reason that each must get.
@@ -62,7 +52,15 @@ const BAD_LINES: [(&str, &str); 14] = [
 
 impl Flood {
     pub(crate) fn new(seed: u64, users: usize) -> Self {
-        Self { random: Random0(Random::new(seed)), users, ..Self::default() }
+        Self {
+            random: Random::new(seed),
+            users,
+            sent: Vec::new(),
+            good: BTreeSet::new(),
+            duplicates: 0,
+            bad: BTreeMap::new(),
+            number: 0,
+        }
     }
 
     /// How many events are not good ones.
@@ -72,13 +70,13 @@ impl Flood {
 
     /// The next request; one in eight holds CloudEvents, the others lines.
     pub(crate) fn batch(&mut self) -> Batch {
-        if self.random.0.chance(12) { self.cloud_events() } else { self.lines() }
+        if self.random.chance(12) { self.cloud_events() } else { self.lines() }
     }
 
     fn lines(&mut self) -> Batch {
         let (mut body, mut records) = (Vec::new(), 0);
         while records < BODY_RECORDS && body.len() < BODY_BYTES {
-            match self.random.0.below(1_000) {
+            match self.random.below(1_000) {
                 0..100 => body.extend(self.event().to_string().into_bytes()),
                 100..300 => body.extend(self.again().to_string().into_bytes()),
                 300..304 => {
@@ -95,7 +93,7 @@ impl Flood {
                     self.count("invalid_json");
                 }
                 _ => {
-                    let (reason, line) = *self.random.0.pick(&BAD_LINES);
+                    let (reason, line) = *self.random.pick(&BAD_LINES);
                     body.extend(line.as_bytes());
                     self.count(reason);
                 }
@@ -120,11 +118,11 @@ impl Flood {
     fn cloud_event(&mut self) -> Value {
         let envelope =
             |data: Value| json!({"specversion": "1.0", "id": "ce", "source": "/t", "type": "t", "data": data});
-        if self.random.0.chance(20) {
+        if self.random.chance(20) {
             return envelope(self.event());
         }
         let mut event = envelope(json!({"user_id": "u", "content": "x"}));
-        let reason = match self.random.0.below(6) {
+        let reason = match self.random.below(6) {
             0 => {
                 event["specversion"] = json!("0.3");
                 "cloud_event_version"
@@ -157,10 +155,10 @@ impl Flood {
 
     /// A good one. One in five tells of a time before the last; all the same it is in.
     fn event(&mut self) -> Value {
-        let (number, user) = (self.number, self.random.0.index(self.users));
+        let (number, user) = (self.number, self.random.index(self.users));
         self.number += 1;
         let id = format!("good-{number}");
-        let minute = if self.random.0.chance(20) { self.random.0.below(number + 1) } else { number };
+        let minute = if self.random.chance(20) { self.random.below(number + 1) } else { number };
         let (day, hour, minute) = (1 + minute / 1_440 % 28, minute / 60 % 24, minute % 60);
         let value = json!({
             "id": id,
@@ -180,7 +178,7 @@ impl Flood {
             return self.event();
         }
         self.duplicates += 1;
-        self.random.0.pick(newest).clone()
+        self.random.pick(newest).clone()
     }
 
     fn oversized(&self) -> Value {
