@@ -63,6 +63,7 @@ fn follow(trace: &str) -> Seen {
     for line in trace.lines() {
         let Some((thread, call)) = line.split_once(' ') else { continue };
         let call = call.trim_start();
+        let call = call.trim_start();
         let file = call.split_once('(').and_then(|(_, rest)| rest.split([',', ')', ' ']).next()).unwrap_or_default();
         if call.starts_with("pwrite64(") {
             seen.written += 1;

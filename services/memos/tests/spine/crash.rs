@@ -21,16 +21,22 @@ use crate::harness::{
 const PRODUCERS: u64 = 4;
 const USERS_EACH: usize = 12;
 
+/// Subjects leave RAM all the time.
+const PASSIVATING: &[&str] = &[
+    "working_memory.active_max=3",
+    "working_memory.passivate_after_seconds=0",
+    "working_memory.batch_records=40",
+    "recall.conversations_max=0",
+];
+
+/// Subjects that left RAM because nothing came for them. The marker from where a restart must read is written after it.
+const IDLE: &str = "memos_working_memory_passivations_total{reason=\"idle\"}";
+
 /// What differs between two rounds: the size of batches, of banks and of segments, whether subjects stay in RAM, and the
 /// rules. A restart may come with other settings; windows that were closed stand, and nothing is lost or counted twice.
 const SETTINGS: [&[&str]; 5] = [
     &[],
-    &[
-        "working_memory.active_max=3",
-        "working_memory.passivate_after_seconds=0",
-        "working_memory.batch_records=40",
-        "recall.conversations_max=0",
-    ],
+    PASSIVATING,
     &["working_memory.batch_records=3", "consolidator.batch_records=2", "recall.batch_records=1"],
     &["consolidator.snapshot_every=4", "consolidator.bank_bytes=1", "log.segment_bytes=65536"],
     &["rules.window_turns_max=4", "rules.salient_at=500", "rules.gap_seconds=100", "working_memory.active_max=5"],
@@ -47,10 +53,11 @@ fn killed_at_random_moments_nothing_acknowledged_is_lost_or_counted_twice() {
         .map(|number| Publisher::new(seed + number, Load::new(seed, &format!("crash{number}"), USERS_EACH)))
         .collect();
     for round in 1..=kills {
-        let settings = *random.pick(&SETTINGS);
+        // Every third round lasts until the place from where a restart must read has moved on.
+        let settings = if round % 3 == 0 { PASSIVATING } else { *random.pick(&SETTINGS) };
         let moment = between(&mut random, 30, 700);
         let server = Server::start_unready(&dir, &arguments(settings));
-        kill_after(server, &mut producers, moment);
+        kill_after(server, &mut producers, moment, round % 3 == 0);
         eprintln!("kill {round}: after {moment} acknowledgements, with {settings:?}");
         if random.chance(30) {
             // A crash in the middle of the recovery from a crash.
@@ -90,8 +97,9 @@ fn arguments<'a>(settings: &[&'a str]) -> Vec<&'a str> {
     all.flat_map(|setting| ["--set", setting]).collect()
 }
 
-/// Lets the producers publish, kills the server after `moment` acknowledgements, and waits for the producers.
-fn kill_after(server: Server, producers: &mut [Publisher], moment: u64) {
+/// Lets the producers publish, kills the server after `moment` acknowledgements (and, if asked, after subjects were put
+/// aside), and waits for the producers.
+fn kill_after(server: Server, producers: &mut [Publisher], moment: u64, put_aside: bool) {
     let acknowledged = AtomicU64::new(0);
     let client = server.client();
     let broken_off = std::thread::scope(|scope| {
@@ -103,7 +111,10 @@ fn kill_after(server: Server, producers: &mut [Publisher], moment: u64) {
         let enough = || acknowledged.load(Ordering::SeqCst) >= moment;
         let ended = || running.iter().all(|producer| producer.is_finished());
         wait_until(DEADLINE, "enough was acknowledged", || enough() || ended());
-        assert!(enough(), "memos ended by itself");
+        if put_aside {
+            wait_until(DEADLINE, "subjects were put aside", || ended() || server.metric(IDLE) > 0.0);
+        }
+        assert!(enough() && !ended(), "memos ended by itself");
         server.kill9();
         let ended = running.into_iter().map(|thread| thread.join().expect("a producer does not fail"));
         ended.filter(|Interrupted { sent }| *sent).count()

@@ -68,8 +68,10 @@ impl Traced {
     fn ended(mut self) -> (Option<i32>, String, String) {
         wait_until(DEADLINE, "memos has ended", || self.child.try_wait().expect("its state").is_some());
         let status = self.child.wait().expect("its end");
-        let end = format!("{} +++ exited with", self.child.id());
-        wait_until(DEADLINE, "the trace is complete", || text(&self.trace).contains(&end));
+        // strace pads the number of a process to five places, so the line is not compared as it stands.
+        let id = self.child.id().to_string();
+        let is_end = |line: &str| line.split_whitespace().next() == Some(&id) && line.contains("+++ exited with");
+        wait_until(DEADLINE, "the trace is complete", || text(&self.trace).lines().any(is_end));
         (status.code(), text(&self.stderr), text(&self.trace))
     }
 }

@@ -34,7 +34,7 @@ pub(crate) use publisher::{Interrupted, Publisher};
 pub(crate) use testkit::wait_until;
 
 /// How long anything may take that is bound to happen. Far more than it takes on a slow machine.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
 /// The tenant of a server without keys.
 pub(crate) const TENANT: &str = "default";
@@ -134,7 +134,7 @@ impl Server {
         assert!(status.success(), "memos ended with {status}\n{}", tail(&self.log));
     }
 
-    /// The sum of a metric over all its labels; 0 when there is none.
+    /// The sum of a metric over all its labels, or with the labels in its name; 0 when there is none.
     pub(crate) fn metric(&self, name: &str) -> f64 {
         let text = get(&self.url, "/metrics");
         let value = |line: &str| line.rsplit(' ').next().and_then(|value| value.parse::<f64>().ok());

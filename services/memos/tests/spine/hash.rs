@@ -14,12 +14,14 @@ use memos_client::EventStatus;
 use testkit::Random;
 
 use crate::harness::{
-    ArchiveText, DumpText, Load, Publisher, Server, block_on, data_dir, delete_store, hash, is_long, run, seed, verify,
-    wait_for_status, wait_until_final,
+    ArchiveText, DEADLINE, DumpText, Load, Publisher, Server, block_on, data_dir, delete_store, hash, is_long, run,
+    seed, verify, wait_for_status, wait_until, wait_until_final,
 };
 
 /// No tick may move a boundary while windows are decided anew.
 const NO_TICKS: &str = "working_memory.idle_tick_seconds=0";
+/// Subjects that left RAM because nothing came for them; the marker of open windows is written after it.
+const IDLE: &str = "memos_working_memory_passivations_total{reason=\"idle\"}";
 /// Batches of one record, of an odd number, and of all at once.
 const BATCHES: [u32; 3] = [1, 7, 4_096];
 
@@ -154,6 +156,11 @@ fn live_restarted_and_rebuilt_from_the_log_are_the_same() {
     assert_eq!(hash(&dir), reference.hash, "stopped");
     reference.assert_same(Server::start(&dir, &["--set", NO_TICKS]), &dir, "restarted");
     verify(&dir);
+    // Long enough to put every open window aside and to note from where the log must be read again.
+    let server = Server::start(&dir, &["--set", NO_TICKS, "--set", "working_memory.passivate_after_seconds=0"]);
+    wait_until(DEADLINE, "everybody is put aside", || server.metric(IDLE) >= reference.open.len() as f64);
+    server.stop();
+    reference.assert_same(Server::start(&dir, &["--set", NO_TICKS]), &dir, "restarted with open windows put aside");
     for records in BATCHES {
         delete_store(&dir);
         let server = Server::start(&dir, &with(&batches(records)));
