@@ -140,7 +140,7 @@ impl Owner {
         }
         let open_since = self.roster.get(subject).and_then(|entry| entry.open_since);
         let memory = match open_since {
-            Some(since) => match self.unspill(subject)? {
+            Some(since) => match self.parts.store.unspill(subject)? {
                 Some(memory) => memory,
                 None => self.reread(subject, event, since)?,
             },
@@ -170,22 +170,11 @@ impl Owner {
             Some(boundary) => WorkingMemory::resume(boundary),
             None => WorkingMemory::new(subject, event.event.subject(&event.tenant).unwrap_or_else(|| nobody(event))),
         };
-        self.expect_logged(&mut memory);
-        Ok(memory)
-    }
-
-    /// A subject that was put aside with an open window.
-    fn unspill(&self, subject: Handle) -> Result<Option<WorkingMemory>, Error> {
-        let mut memory = self.parts.store.unspill(subject)?;
-        memory.iter_mut().for_each(|memory| self.expect_logged(memory));
-        Ok(memory)
-    }
-
-    /// Windows that stand on the log end where they ended, whatever the rules say now.
-    fn expect_logged(&self, memory: &mut WorkingMemory) {
-        for window in self.logged.get(&memory.state().subject).into_iter().flatten() {
+        // They end where they ended, whatever the rules say now.
+        for window in self.logged.get(&subject).into_iter().flatten() {
             memory.expect_window(*window);
         }
+        Ok(memory)
     }
 
     /// Builds an actor again that panicked: from the last boundary and the log, one event at a time, without those that
@@ -299,7 +288,7 @@ impl Owner {
     async fn tick(&mut self, subject: Handle, now: Timestamp) -> Result<(), Error> {
         let actor = match self.roster.get(subject).and_then(|entry| entry.actor.clone()) {
             Some(actor) => actor,
-            None => match self.unspill(subject)? {
+            None => match self.parts.store.unspill(subject)? {
                 Some(memory) => {
                     let open_since = self.roster.get(subject).and_then(|entry| entry.open_since);
                     let actor = self.start(memory, open_since);
