@@ -15,6 +15,7 @@ pub mod conformance;
 pub mod dead_letter;
 pub mod envelope;
 pub mod inlet;
+pub mod ownership;
 
 mod clock;
 mod compaction;
