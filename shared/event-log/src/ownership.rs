@@ -35,14 +35,14 @@ pub struct Revoked {
     /// They are another's already: this process was away for too long. What it still writes is recognised and undone.
     pub lost: bool,
     /// Its other end waits for the drop.
-    _drained: mpsc::Sender<()>,
+    _drained: mpsc::SyncSender<()>,
 }
 
 impl Revoked {
     /// A revocation, and the end that hears (as a disconnection) when it was drained.
     #[must_use]
     pub fn new(partitions: Vec<Partition>, lost: bool) -> (Self, mpsc::Receiver<()>) {
-        let (drained, hears) = mpsc::channel();
+        let (drained, hears) = mpsc::sync_channel(1);
         (Self { partitions, lost, _drained: drained }, hears)
     }
 }
