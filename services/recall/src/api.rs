@@ -235,7 +235,9 @@ impl Recall {
 
 fn is_deleted(view: &View, id: MemoryId) -> bool {
     use memory_core::Control;
-    view.turns.iter().any(|turn| matches!(turn.event.control, Some(Control::Delete { memory_id }) if memory_id == id))
+    view.turns
+        .iter()
+        .any(|turn| matches!(turn.event.control.as_deref(), Some(Control::Delete { memory_id }) if *memory_id == id))
 }
 
 fn status_of(id: &EventId, fate: Fate) -> EventStatusView {

@@ -20,8 +20,9 @@ pub(crate) enum Folded {
 #[derive(Debug)]
 pub(crate) struct Conversation {
     memory: WorkingMemory,
-    /// Closed windows above what is consolidated, oldest first.
-    pending: VecDeque<Consolidation>,
+    /// Closed windows above what is consolidated, oldest first. Boxed, since a queue has room for four at once and most
+    /// conversations have none.
+    pending: VecDeque<Box<Consolidation>>,
     /// Up to where steps cover the subject; they may be ahead of this fold.
     consolidated: Seq,
     /// When the last event was folded, on the recall thread's count of batches.
@@ -54,7 +55,7 @@ impl Conversation {
     pub(crate) fn add_closed(&mut self, window: Consolidation) -> bool {
         let news = window.to > self.consolidated && self.pending.back().is_none_or(|last| last.to <= window.from);
         if news {
-            self.pending.push_back(window);
+            self.pending.push_back(Box::new(window));
         }
         news
     }
@@ -79,12 +80,13 @@ impl Conversation {
         let closed = self.pending.iter().flat_map(|window| &window.turns);
         let open = closed.chain(self.memory.window()).filter(|turn| turn.seq >= consolidated);
         let mut turns: Vec<Turn> = open.cloned().collect();
-        let changed: Vec<(MemoryId, Seq)> = turns.iter().filter_map(changes).collect();
+        let changed: Vec<(MemoryId, Seq)> =
+            turns.iter().filter_map(|turn| Some((turn.event.control.as_ref()?.changes()?, turn.seq))).collect();
         if !changed.is_empty() {
             let subject = self.memory.state().subject;
             turns.retain(|turn| {
-                let about = match turn.event.control {
-                    Some(Control::Correct { memory_id, .. }) => memory_id,
+                let about = match turn.event.control.as_deref() {
+                    Some(Control::Correct { memory_id, .. }) => *memory_id,
                     Some(_) | None => MemoryId::of_event(subject, &turn.event.id),
                 };
                 !changed.iter().any(|(memory, seq)| *memory == about && *seq > turn.seq)
@@ -100,20 +102,5 @@ impl Conversation {
     /// Whether the store knows all that is here.
     pub(crate) fn is_idle(&self) -> bool {
         self.pending.is_empty() && self.memory.window().is_empty()
-    }
-}
-
-/// The memory that a control takes away or lets say something else.
-fn changes(turn: &Turn) -> Option<(MemoryId, Seq)> {
-    match turn.event.control {
-        Some(Control::Delete { memory_id } | Control::Correct { memory_id, .. }) => Some((memory_id, turn.seq)),
-        Some(
-            Control::Remember { .. }
-            | Control::Feedback { .. }
-            | Control::Consent { .. }
-            | Control::SessionEnd
-            | Control::IdleTick { .. },
-        )
-        | None => None,
     }
 }

@@ -18,7 +18,8 @@ const ASK_AGAIN_BATCHES: u64 = 16;
 
 #[derive(Debug)]
 pub(crate) struct Partition {
-    conversations: HashMap<Handle, Conversation>,
+    /// Boxed, so that a table that grows does not hold twice what is in it.
+    conversations: HashMap<Handle, Box<Conversation>>,
     /// Whose an event is that no step covers yet.
     events: HashMap<(TenantTag, u64), Handle>,
     warm: Warm,
@@ -46,7 +47,7 @@ impl Partition {
     }
 
     pub(crate) fn conversation(&self, subject: Handle) -> Option<&Conversation> {
-        self.conversations.get(&subject)
+        self.conversations.get(&subject).map(Box::as_ref)
     }
 
     /// The conversation of a subject, loaded from its boundary when it is not here.
@@ -65,9 +66,9 @@ impl Partition {
                     None => return Ok(None),
                 },
             };
-            place.insert(Conversation::new(memory, store.consolidated(subject)?));
+            place.insert(Box::new(Conversation::new(memory, store.consolidated(subject)?)));
         }
-        Ok(self.conversations.get(&subject))
+        Ok(self.conversations.get(&subject).map(Box::as_ref))
     }
 
     /// Folds one event of a conversation that was loaded.

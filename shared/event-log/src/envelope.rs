@@ -300,7 +300,7 @@ pub fn tick(subject: Handle, tenant: TenantId, last: &Event, now: Timestamp) -> 
         recalled: false,
         tags: Vec::new(),
         metadata: serde_json::Map::new(),
-        control: Some(memory_core::Control::IdleTick { last: last.id.clone() }),
+        control: Some(Box::new(memory_core::Control::IdleTick { last: last.id.clone() })),
     };
     interaction(subject, tenant, now, event)
 }

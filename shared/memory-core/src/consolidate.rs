@@ -47,7 +47,7 @@ struct Draft<'a> {
 
 impl Draft<'_> {
     fn fold(&mut self, turn: &Turn) {
-        let fate = match &turn.event.control {
+        let fate = match turn.event.control.as_deref() {
             Some(control) => self.obey(turn, control),
             None => self.learn(turn),
         };

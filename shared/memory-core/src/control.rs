@@ -36,6 +36,21 @@ pub enum Control {
     IdleTick { last: EventId },
 }
 
+impl Control {
+    /// The memory that it takes away or lets say something else.
+    #[must_use]
+    pub const fn changes(&self) -> Option<MemoryId> {
+        match self {
+            Self::Correct { memory_id, .. } | Self::Delete { memory_id } => Some(*memory_id),
+            Self::Remember { .. }
+            | Self::Feedback { .. }
+            | Self::Consent { .. }
+            | Self::SessionEnd
+            | Self::IdleTick { .. } => None,
+        }
+    }
+}
+
 /// The redacting form: which control it is, never its text.
 impl std::fmt::Debug for Control {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -129,9 +129,9 @@ pub struct Event {
     pub tags: Vec<String>,
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub metadata: Map<String, Value>,
-    /// What a control event asks for; `None` for turns and notes.
+    /// What a control event asks for; `None` for turns and notes. Boxed, for it is rare and larger than the rest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub control: Option<Control>,
+    pub control: Option<Box<Control>>,
 }
 
 impl Event {

@@ -16,7 +16,7 @@ pub const EVENT_ID_BYTES_MAX: usize = 128;
 /// Who published an event chose its id; it is unique within its subject.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct EventId(String);
+pub struct EventId(Box<str>);
 
 impl EventId {
     /// Takes an id of 1 to [`EVENT_ID_BYTES_MAX`] bytes without control characters; `None` otherwise.
@@ -24,7 +24,7 @@ impl EventId {
     pub fn try_new(id: impl Into<String>) -> Option<Self> {
         let id = id.into();
         let fits = !id.is_empty() && id.len() <= EVENT_ID_BYTES_MAX && !id.chars().any(char::is_control);
-        fits.then_some(Self(id))
+        fits.then_some(Self(id.into()))
     }
 
     /// The id of the `index`-th event of a request that carried an idempotency key and no ids.
@@ -32,14 +32,15 @@ impl EventId {
     pub fn of_request(subject: Handle, idempotency_key: &str, index: usize) -> Self {
         Self(
             derive(&[b"request", subject.as_bytes(), idempotency_key.as_bytes(), index.to_string().as_bytes()])
-                .to_string(),
+                .to_string()
+                .into(),
         )
     }
 
     /// The id of the tick that says "nothing came after `last`".
     #[must_use]
     pub fn of_tick(subject: Handle, last: &Self) -> Self {
-        Self(derive(&[b"tick", subject.as_bytes(), last.as_str().as_bytes()]).to_string())
+        Self(derive(&[b"tick", subject.as_bytes(), last.as_str().as_bytes()]).to_string().into())
     }
 
     #[must_use]

@@ -130,7 +130,7 @@ fn tie(a: &Hit<'_>, b: &Hit<'_>) -> std::cmp::Ordering {
 /// What a turn says: its content, or the text that a control asks to keep.
 #[must_use]
 pub fn text_of(turn: &Turn) -> std::borrow::Cow<'_, str> {
-    match &turn.event.control {
+    match turn.event.control.as_deref() {
         Some(Control::Remember { text, .. } | Control::Correct { text, .. }) => text.as_str().into(),
         Some(
             Control::Delete { .. }
@@ -146,18 +146,7 @@ pub fn text_of(turn: &Turn) -> std::borrow::Cow<'_, str> {
 /// Memories that a control of an open window replaces or deletes: they are hidden at once.
 #[must_use]
 pub fn masked(turns: &[Turn]) -> BTreeSet<MemoryId> {
-    let of = |turn: &Turn| match turn.event.control {
-        Some(Control::Correct { memory_id, .. } | Control::Delete { memory_id }) => Some(memory_id),
-        Some(
-            Control::Remember { .. }
-            | Control::Feedback { .. }
-            | Control::Consent { .. }
-            | Control::SessionEnd
-            | Control::IdleTick { .. },
-        )
-        | None => None,
-    };
-    turns.iter().filter_map(of).collect()
+    turns.iter().filter_map(|turn| turn.event.control.as_ref()?.changes()).collect()
 }
 
 /// A turn is shown unless it must not be kept; what memos supplied itself is shown to nobody as an answer.

@@ -150,7 +150,7 @@ impl WorkingMemory {
     }
 
     fn is_stale_tick(&self, event: &Event) -> bool {
-        match &event.control {
+        match event.control.as_deref() {
             Some(Control::IdleTick { last }) => self.window.is_empty() || self.state.last_event.as_ref() != Some(last),
             _ => false,
         }
@@ -164,8 +164,8 @@ impl WorkingMemory {
             self.state.last_time = self.state.last_time.max(Some(turn.event.time));
         }
         self.window_bytes += turn.event.content.bytes();
-        if let Some(Control::Consent { remember }) = turn.event.control {
-            self.state.remember = remember;
+        if let Some(Control::Consent { remember }) = turn.event.control.as_deref() {
+            self.state.remember = *remember;
         }
         self.state.seen.push(fingerprint);
         self.state.next = seq.next();
@@ -224,7 +224,7 @@ impl WorkingMemory {
         if let Some(window) = self.logged.front().filter(|window| window.from == self.window_from()) {
             return (window.to == self.state.next).then_some(Trigger::Control);
         }
-        match &event.control {
+        match event.control.as_deref() {
             Some(Control::SessionEnd) => return Some(Trigger::SessionEnd),
             Some(Control::IdleTick { .. }) => return Some(Trigger::Tick),
             Some(
@@ -284,9 +284,11 @@ impl WorkingMemory {
 
     fn remember_recent(&mut self, rules: &Rules, turns: &[Turn]) {
         let shown = turns.iter().filter(|turn| turn.event.is_turn() && turn.event.content.bytes() > 0);
-        self.state.recent.extend(shown.cloned());
+        let shown: Vec<&Turn> = self.state.recent.iter().chain(shown).collect();
+        let last = shown.len().saturating_sub(rules.recent_turns);
+        self.state.recent = shown[last..].iter().copied().cloned().collect();
         let mut bytes: usize = self.state.recent.iter().map(|turn| turn.event.content.bytes()).sum();
-        while self.state.recent.len() > rules.recent_turns || bytes > RECENT_BYTES_MAX {
+        while bytes > RECENT_BYTES_MAX {
             bytes -= self.state.recent.remove(0).event.content.bytes();
         }
     }

@@ -96,7 +96,7 @@ fn salience_parts(parts: &Parts) -> BTreeMap<String, f64> {
 
 /// What a reader of the conversation should see: a control event has its text in its body and no content.
 fn said(turn: &Turn) -> Value {
-    match turn.event.control {
+    match turn.event.control.as_deref() {
         Some(_) => Value::String(text_of(turn).into_owned()),
         None => content(&turn.event.content),
     }

@@ -39,7 +39,7 @@ async fn a_change_is_an_event_of_the_owner() {
         let events = server.log().events();
         let event =
             events.iter().find(|recorded| !before.contains(&recorded.event.id.to_string())).expect("a new event");
-        assert_eq!((event.event.control.as_ref(), event.event.user_id.as_deref()), (Some(&control), Some("alice")));
+        assert_eq!((event.event.control.as_deref(), event.event.user_id.as_deref()), (Some(&control), Some("alice")));
     }
     assert_eq!(server.get(&format!("{path}/history")).await.body["results"][0]["version"], 1);
     let long = server.call(Method::PATCH, &path, &json!({ "text": "x".repeat(40 << 10) })).await;

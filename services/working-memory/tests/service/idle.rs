@@ -20,7 +20,7 @@ fn ticks(log: &BrittleLog, of: Handle) -> usize {
     let events = records(log, &Topic::Interactions);
     let read = events.iter().filter_map(|(_, stored)| envelope::read_interaction(stored).expect("an event"));
     read.filter(|(subject, recorded)| {
-        *subject == of && matches!(recorded.event.control, Some(Control::IdleTick { .. }))
+        *subject == of && matches!(recorded.event.control.as_deref(), Some(Control::IdleTick { .. }))
     })
     .count()
 }

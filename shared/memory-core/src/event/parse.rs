@@ -116,7 +116,7 @@ impl Event {
             recalled: flag(object, "recalled")?.unwrap_or(false),
             tags: tags(object)?,
             metadata: metadata(object)?,
-            control,
+            control: control.map(Box::new),
         };
         if event.user_id.is_none() && event.agent_id.is_none() && event.session_id.is_none() {
             return Err(Refused::missing("user_id", "name whose memory this is: user_id, agent_id or session_id"));

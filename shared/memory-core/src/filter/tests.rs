@@ -56,7 +56,7 @@ fn a_bad_filter_is_refused_in_words() {
 #[test]
 fn controls_have_no_say_in_filters() {
     let ended = event(json!({"id": "e", "user_id": "u", "type": "session_end"}));
-    assert_eq!(ended.control, Some(Control::SessionEnd));
+    assert_eq!(ended.control.as_deref(), Some(&Control::SessionEnd));
     let kind = Filter::parse(&json!({"kind": "fact"})).expect("a good filter");
     assert!(!kind.matches_event(&ended, Timestamp::EPOCH));
 }

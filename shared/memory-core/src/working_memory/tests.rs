@@ -33,7 +33,7 @@ fn tick(offset: u64, last: &str) -> Recorded {
     let mut tick = recorded(offset, json!({"id": format!("tick-{last}"), "type": "session_end"}));
     let event = Arc::make_mut(&mut tick.event);
     event.kind = crate::event::EventType::IdleTick;
-    event.control = Some(Control::IdleTick { last: EventId::try_new(last).expect("an id") });
+    event.control = Some(Box::new(Control::IdleTick { last: EventId::try_new(last).expect("an id") }));
     tick
 }
 

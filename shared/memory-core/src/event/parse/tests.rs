@@ -83,5 +83,5 @@ fn controls_are_typed() {
     let event = parse(json!({"id": "e", "user_id": "u", "type": "correct", "body": {"memory_id": id, "text": "new"}}))
         .expect("a good correction");
     let memory_id = MemoryId::from_uuid(id.parse().expect("a UUID"));
-    assert_eq!(event.control, Some(Control::Correct { memory_id, text: "new".to_owned() }));
+    assert_eq!(event.control, Some(Box::new(Control::Correct { memory_id, text: "new".to_owned() })));
 }
