@@ -2,15 +2,22 @@
 # Installs what is missing to build memos (`setup.sh build`) or to test it (`setup.sh test`).
 #
 # It looks for the tools themselves and not for packages, so where everything is there it says nothing and takes no
-# time. What it installs: Debian packages through apt-get (as root or through sudo), and cargo-deny in one pinned
-# version under ~/.cache/memos/tools, where it cannot get in the way of another version. Rust is never installed here:
-# which toolchain a machine has is its owner's decision.
+# time. What it installs: Debian packages through apt-get (as root or through sudo), and in one pinned version each,
+# under ~/.cache/memos/tools, where they cannot get in the way of other versions: cargo-deny, the Apache Kafka that the
+# tests run against, and a Kafka client for Python, which shares no code with the one that memos is built with. Rust is
+# never installed here: which toolchain a machine has is its owner's decision.
+#
+# `setup.sh kafka-checksums` fetches Kafka as deploy/kafka/pom.xml states it and writes deploy/kafka/jars.sha256. That
+# is for whoever changed the former; the difference of the latter is then reviewed like any other.
 set -euo pipefail
 
 readonly DENY_VERSION=0.20.2
 readonly TOOLS="${MEMOS_TOOLS:-${HOME:?HOME must be set}/.cache/memos/tools}"
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 readonly ROOT
+readonly KAFKA_POM="$ROOT/deploy/kafka/pom.xml"
+readonly KAFKA_JARS="$ROOT/deploy/kafka/jars.sha256"
+readonly PYTHON_CLIENT="$ROOT/deploy/kafka/python-client.txt"
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 die() { printf 'setup: error: %s\n' "$*" >&2; exit 1; }
@@ -27,6 +34,16 @@ have_libclang() {
     fi
   done
   return 1
+}
+
+# Whether the C compiler finds a header: what a build asks, wherever the header came from.
+have_header() { printf '#include <%s>\n' "$1" | cc -E - >/dev/null 2>&1; }
+
+# Kafka's broker runs on Java 17 or newer.
+have_java() {
+  local version
+  version="$(java -version 2>&1 | sed -n 's/.* version "\([0-9]*\).*/\1/p')"
+  [[ -n "$version" && "$version" -ge 17 ]]
 }
 
 # The lowest Rust that the workspace builds with is stated once, in Cargo.toml.
@@ -53,8 +70,19 @@ missing_packages() {
   have_libclang || echo libclang-dev
   have ccache || echo ccache
   have curl || echo curl
+  # librdkafka is compiled with its own configure and make, and links the system's OpenSSL.
+  have make || echo make
+  have pkg-config || echo pkg-config
+  have_header openssl/ssl.h || echo libssl-dev
+  have_header zlib.h || echo zlib1g-dev
   if [[ "$1" == test ]]; then
     have strace || echo strace
+    have openssl || echo openssl
+    have_java || echo openjdk-17-jre-headless
+    have mvn || echo maven
+    have kcat || echo kcat
+    # Debian's Python comes without the part that puts pip into a new environment.
+    python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || echo python3-venv
   fi
 }
 
@@ -95,6 +123,93 @@ install_cargo_deny() {
   say "cargo-deny is ready"
 }
 
+kafka_version() {
+  local version
+  version="$(sed -n 's:.*<kafka.version>\(.*\)</kafka.version>.*:\1:p' "$KAFKA_POM")"
+  [[ -n "$version" ]] || die "deploy/kafka/pom.xml does not state kafka.version"
+  printf '%s' "$version"
+}
+
+# Fetches the jars of the pom into a folder. What Maven says is shown only if it fails three times.
+fetch_jars() {
+  local folder="$1" attempt
+  for attempt in 1 2 3; do
+    mvn -B -q -Dstyle.color=never -f "$KAFKA_POM" dependency:copy-dependencies \
+      -DincludeScope=runtime -DoutputDirectory="$folder/libs" >"$folder/maven.log" 2>&1 && return
+    say "Maven could not fetch Kafka (attempt $attempt of 3)"
+  done
+  cat "$folder/maven.log" >&2
+  die "Kafka's jars could not be fetched"
+}
+
+# Whether a folder holds the jars of the list, all of them, unharmed, and no others.
+jars_are_right() {
+  local folder="$1"
+  [[ "$(find "$folder" -name '*.jar' 2>/dev/null | wc -l)" == "$(wc -l <"$KAFKA_JARS")" ]] &&
+    (cd "$folder" && sha256sum --check --strict --quiet "$KAFKA_JARS")
+}
+
+# A folder that is taken away however this script ends, beside the place its content will be moved to.
+new_folder() {
+  mkdir -p "$TOOLS"
+  NEW="$(mktemp -d "$TOOLS/new.XXXXXX")"
+  trap 'rm -rf "$NEW"' EXIT
+}
+
+# Puts a finished folder in place with one rename, so that nobody ever finds half of it.
+move_into_place() {
+  local from="$1" to="$2"
+  chmod 755 "$from"
+  if [[ -e "$to" ]]; then
+    mv -T "$to" "$NEW/replaced"
+  fi
+  mv -T "$from" "$to"
+  rm -rf "$NEW"
+}
+
+install_kafka() {
+  local version home
+  version="$(kafka_version)"
+  home="$TOOLS/kafka-$version"
+  if cmp -s "$KAFKA_POM" "$home/pom.xml" && jars_are_right "$home/libs" >/dev/null 2>&1; then
+    return
+  fi
+  say "fetching Apache Kafka $version for the tests, once for this machine"
+  new_folder
+  mkdir "$NEW/kafka"
+  fetch_jars "$NEW/kafka"
+  jars_are_right "$NEW/kafka/libs" >&2 ||
+    die "what Maven fetched is not what deploy/kafka/jars.sha256 lists. After a change of deploy/kafka/pom.xml: deploy/setup.sh kafka-checksums"
+  rm "$NEW/kafka/maven.log"
+  cp "$KAFKA_POM" "$NEW/kafka/pom.xml"
+  move_into_place "$NEW/kafka" "$home"
+  say "Apache Kafka $version is ready"
+}
+
+write_kafka_checksums() {
+  new_folder
+  fetch_jars "$NEW"
+  (cd "$NEW/libs" && LC_ALL=C sha256sum -- *.jar) >"$NEW/jars.sha256"
+  mv "$NEW/jars.sha256" "$KAFKA_JARS"
+  say "deploy/kafka/jars.sha256 lists $(wc -l <"$KAFKA_JARS") jars"
+}
+
+# An environment may be renamed as long as it is used through its bin/python, which finds the rest from where it lies.
+install_python_client() {
+  local home="$TOOLS/python-kafka"
+  if cmp -s "$PYTHON_CLIENT" "$home/python-client.txt" && "$home/bin/python" -c '' 2>/dev/null; then
+    return
+  fi
+  say "installing a Kafka client for Python, for the tests"
+  new_folder
+  python3 -m venv "$NEW/python" || die "python3 could not make a virtual environment"
+  "$NEW/python/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+    -r "$PYTHON_CLIENT" || die "the Kafka client for Python could not be installed"
+  "$NEW/python/bin/python" -c 'import kafka' || die "the Kafka client for Python does not load"
+  cp "$PYTHON_CLIENT" "$NEW/python/python-client.txt"
+  move_into_place "$NEW/python" "$home"
+}
+
 case "${1:-}" in
   build)
     check_rust
@@ -104,9 +219,15 @@ case "${1:-}" in
     check_rust
     check_rust_components
     install_packages test
+    install_kafka
+    install_python_client
     install_cargo_deny
     ;;
+  kafka-checksums)
+    install_packages test
+    write_kafka_checksums
+    ;;
   *)
-    die "usage: deploy/setup.sh build|test"
+    die "usage: deploy/setup.sh build|test|kafka-checksums"
     ;;
 esac

@@ -48,6 +48,19 @@ impl Banks {
         *self = Self::new(self.budget);
     }
 
+    /// Forgets the banks of these subjects.
+    pub(crate) fn forget(&mut self, of: impl Fn(Handle) -> bool) {
+        let Self { banks, by_use, bytes, .. } = self;
+        banks.retain(|subject, entry| {
+            let stays = !of(*subject);
+            if !stays {
+                by_use.remove(&entry.used);
+                *bytes = bytes.saturating_sub(entry.weight);
+            }
+            stays
+        });
+    }
+
     /// Drops the banks that were not used for longest until the rest fits the budget. Between batches only.
     pub(crate) fn shrink(&mut self) {
         self.bytes = 0;

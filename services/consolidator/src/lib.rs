@@ -3,7 +3,8 @@
 //! **Decide → append → apply** (law L02). It decides on the banks it has, appends the steps to `memories`, and applies
 //! them after reading them back, exactly as every replica does. The log is the arbiter: of two writers the one whose
 //! record comes first has decided, and the other, who reads that too, throws its decision away and decides again on
-//! what is there now (law L05).
+//! what is there now (law L05). Which partitions it works on, [`Ownership`] says; `deploy/decisions/009-two-writers.md` tells
+//! why two processes that both believe to own one leave what one would have left.
 //!
 //! It works in batches: what one read of `consolidations` brings is decided, appended in one go, made durable by one
 //! fsync and applied in one write. Nothing is in flight between batches, so stopping at any moment loses nothing.
@@ -15,6 +16,7 @@ mod worker;
 
 use std::thread::JoinHandle;
 
+use event_log::ownership::Ownership;
 use memory_store::Replica;
 use service_runtime::{Health, Metrics, Stop};
 
@@ -46,6 +48,8 @@ impl Default for Settings {
 #[derive(Debug)]
 pub struct Parts {
     pub replica: Replica,
+    /// Which partitions are this process's own.
+    pub ownership: Box<dyn Ownership>,
     pub settings: Settings,
     pub metrics: Metrics,
     pub health: Health,

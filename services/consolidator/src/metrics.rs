@@ -1,5 +1,6 @@
 //! What the consolidator counts.
 
+use event_log::Partition;
 use service_runtime::{Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 
 #[derive(Debug)]
@@ -10,6 +11,10 @@ pub(crate) struct Metrics {
     pub(crate) lag: IntGaugeVec,
     pub(crate) snapshots: IntCounter,
     pub(crate) bank_bytes: IntGauge,
+    pub(crate) partitions: IntGauge,
+    pub(crate) takeovers: IntCounter,
+    pub(crate) takeover_seconds: Histogram,
+    pub(crate) lost: IntCounter,
 }
 
 impl Metrics {
@@ -38,6 +43,24 @@ impl Metrics {
             snapshots: registry
                 .counter("memos_consolidator_snapshots_total", "Snapshots of subjects that were written."),
             bank_bytes: registry.gauge("memos_consolidator_bank_bytes", "Bytes of banks in RAM, roughly."),
+            partitions: registry.gauge("memos_consolidator_partitions", "Partitions that this process owns."),
+            takeovers: registry
+                .counter("memos_consolidator_takeovers_total", "Partitions that this process has taken over."),
+            takeover_seconds: registry.histogram(
+                "memos_consolidator_takeover_seconds",
+                "Time to read a partition's steps to the end before working on it.",
+                &service_runtime::LATENCY_BUCKETS,
+            ),
+            lost: registry.counter(
+                "memos_consolidator_lost_steps_total",
+                "Steps of this process that lost against another consolidator's, and were decided again.",
+            ),
         }
+    }
+
+    /// Shows nothing any more of a partition that was given up.
+    pub(crate) fn forget(&self, partition: Partition) {
+        // An error only says that it was never shown.
+        drop(self.lag.remove_label_values(&[&partition.to_string()]));
     }
 }

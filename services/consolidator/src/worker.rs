@@ -1,14 +1,22 @@
 //! The loop: read, decide, append, apply.
+//!
+//! A partition is worked on only while it is owned, and changes hands between two batches. A new owner reads `memories` to
+//! the end before it decides anything. That another process has taken a partition over may be news to this one for a
+//! while, if it was paused: what it still appends counts only where nobody else has written since, because every step
+//! names the one it was decided on. Where it lost, this run of it is over: it goes on under a new name, so that nothing it
+//! wrote before can be taken for what it writes now, and a tombstone for a record that lost names only that record.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use event_log::{EventLog, Limits, Offset, Partition, Record, Stored, Topic, envelope, now};
-use memory_core::position::Continuation;
+use event_log::envelope::{self, After};
+use event_log::ownership::{Change as Hand, Ownership, Revoked};
+use event_log::{EventLog, Limits, Offset, Partition, Record, Stored, Topic, now};
+use memory_core::consolidation::Rest;
 use memory_core::step::{Body, Change, Consumed, Fate, Row, Step};
-use memory_core::{Consolidation, Handle, Interval, Invariant, consolidate, rules, snapshot};
-use memory_store::{Replica, Store};
+use memory_core::{Handle, Invariant, consolidate, rules, snapshot};
+use memory_store::{Loser, Replica, Store};
 use service_runtime::{Health, State, Stop};
 use uuid::Uuid;
 
@@ -23,70 +31,123 @@ const IDLE_WAIT: Duration = Duration::from_millis(100);
 /// How long the log gets to drain a full queue before the next try.
 const FULL_WAIT: Duration = Duration::from_millis(5);
 
+/// How often an idle owner looks whether somebody else wrote to its partitions.
+const LOOK_ROUND: Duration = Duration::from_secs(1);
+
 pub(crate) struct Worker {
     log: Arc<dyn EventLog>,
     replica: Replica,
     store: Arc<Store>,
+    ownership: Box<dyn Ownership>,
     settings: Settings,
     metrics: Metrics,
     health: Health,
     stop: Stop,
     banks: Banks,
-    /// This run of this process: it is in the key of every record it writes.
+    /// This run of this process, until a step of it loses: it is in the key of every record it writes.
     writer: Uuid,
-    /// Where to read on in `consolidations`, by partition.
-    next: Vec<Offset>,
+    /// What is owned, and where to read on in `consolidations`.
+    next: BTreeMap<Partition, Offset>,
+    looked_round: Instant,
+}
+
+/// A decision: a step, and what it was decided on.
+struct Decided {
+    step: Step,
+    after: Option<After>,
 }
 
 impl Worker {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { replica, settings, metrics, health, stop } = parts;
-        let partitions = replica.log().partitions();
+        let Parts { replica, ownership, settings, metrics, health, stop } = parts;
         Self {
             log: Arc::clone(replica.log()),
             store: Arc::clone(replica.store()),
             replica,
+            ownership,
             metrics: Metrics::new(&metrics),
             health,
             stop,
             banks: Banks::new(settings.bank_bytes),
             settings,
             writer: Uuid::now_v7(),
-            next: Partition::all(partitions).map(|_| Offset::FIRST).collect(),
+            next: BTreeMap::new(),
+            looked_round: Instant::now(),
         }
     }
 
     pub(crate) fn run(mut self) -> Result<(), Error> {
         self.health.set(NAME, State::Starting);
-        for partition in Partition::all(self.log.partitions()) {
-            self.take_over(partition)?;
-        }
-        self.health.set(NAME, State::Ready);
         tracing::info!(writer = %self.writer, "consolidator runs");
         let mut seen = 0;
         while !self.stop.is_stopped() {
+            self.change_hands()?;
+            // Who owns nothing is ready as well: it is there for when another one is not.
+            self.health.set(NAME, State::Ready);
             let mut busy = false;
-            for partition in Partition::all(self.log.partitions()) {
+            for partition in self.next.keys().copied().collect::<Vec<_>>() {
+                self.change_hands()?;
                 busy |= self.turn(partition)?;
             }
             if !busy {
+                self.look_round()?;
                 seen = self.log.wait(seen, IDLE_WAIT);
             }
         }
         Ok(())
     }
 
-    /// Reads `memories` to its end, so that nothing is decided twice, and goes on from where the steps say.
-    fn take_over(&mut self, partition: Partition) -> Result<(), Error> {
-        let losers = self.replica.catch_up(partition)?;
-        self.bury(partition, losers)?;
-        self.next[place(partition)] = self.store.position(self.log.id(), &Topic::Consolidations, partition)?;
+    /// Takes over what was assigned and lets go of what was revoked. Nothing is in flight.
+    fn change_hands(&mut self) -> Result<(), Error> {
+        while let Some(change) = self.ownership.next(Duration::ZERO)? {
+            match change {
+                Hand::Assigned(partitions) => {
+                    self.health.set(NAME, State::Starting);
+                    for partition in partitions {
+                        self.take_over(partition)?;
+                    }
+                    self.health.set(NAME, State::Ready);
+                }
+                Hand::Revoked(revoked) => self.let_go(&revoked),
+            }
+            self.metrics.partitions.set(i64::try_from(self.next.len()).unwrap_or(i64::MAX));
+        }
         Ok(())
     }
 
-    /// One batch of a partition; `false` when there was nothing to do.
+    /// Reads `memories` to its end, so that nothing is decided twice, and goes on from where the steps say.
+    fn take_over(&mut self, partition: Partition) -> Result<(), Error> {
+        let started = Instant::now();
+        self.replica.begin(partition)?;
+        self.replica.catch_up(partition)?;
+        let next = self.store.position(self.log.id(), &Topic::Consolidations, partition)?;
+        self.next.insert(partition, next);
+        self.bury_losers(partition)?;
+        let took = started.elapsed();
+        self.metrics.takeovers.inc();
+        self.metrics.takeover_seconds.observe(took.as_secs_f64());
+        tracing::info!(%partition, %next, seconds = took.as_secs_f64(), "partition taken over");
+        Ok(())
+    }
+
+    fn let_go(&mut self, revoked: &Revoked) {
+        let partitions = self.log.partitions();
+        for partition in &revoked.partitions {
+            self.next.remove(partition);
+            self.metrics.forget(*partition);
+        }
+        if revoked.lost {
+            tracing::warn!(partitions = ?revoked.partitions, "partitions were lost: another process has them already");
+            self.banks.clear();
+        } else {
+            tracing::info!(partitions = ?revoked.partitions, "partitions were given up");
+            self.banks.forget(|subject| revoked.partitions.contains(&subject.partition(partitions)));
+        }
+    }
+
+    /// One batch of a partition; `false` when there was nothing to do, or it is not owned any more.
     fn turn(&mut self, partition: Partition) -> Result<bool, Error> {
-        let from = self.next[place(partition)];
+        let Some(from) = self.next.get(&partition).copied() else { return Ok(false) };
         let limits = Limits { records: self.settings.batch_records, bytes: self.settings.batch_bytes };
         let batch = self.log.read(&Topic::Consolidations, partition, from, limits)?;
         if batch.next == from {
@@ -95,31 +156,47 @@ impl Worker {
         }
         let started = Instant::now();
         let decided = self.decide(partition, &batch.records)?;
-        let kept = self.append_and_apply(partition, &decided)?;
-        if kept {
-            self.next[place(partition)] = batch.next;
-            self.log.release(NAME, &Topic::Consolidations, partition, batch.next)?;
+        // What lost is decided again: this batch is read once more, and what counted of it is known then.
+        if self.append_and_apply(partition, &decided)? {
+            self.next.insert(partition, batch.next);
+            self.bury_losers(partition)?;
             self.snapshot_where_due(partition, &decided)?;
+            // No further than the steps tell: a restart reads on from there.
+            let told = self.store.position(self.log.id(), &Topic::Consolidations, partition)?;
+            self.log.release(NAME, &Topic::Consolidations, partition, told)?;
         }
         self.banks.shrink();
         self.report(partition, started)?;
         Ok(true)
     }
 
-    fn decide(&mut self, partition: Partition, records: &[Stored]) -> Result<Vec<Step>, Error> {
-        let mut steps = Vec::with_capacity(records.len());
+    fn decide(&mut self, partition: Partition, records: &[Stored]) -> Result<Vec<Decided>, Error> {
+        let mut decided = Vec::with_capacity(records.len());
+        let mut read_back: HashMap<Handle, Option<After>> = HashMap::new();
         for stored in records {
             let Some(window) = envelope::read_consolidation(stored)? else { continue };
             if window.rules.version > rules::FOLD_VERSION {
                 return Err(Error::FoldVersion { known: rules::FOLD_VERSION, found: window.rules.version });
             }
-            let bank = self.banks.get(&self.store, window.subject)?;
-            match continuation(&window, bank.next()) {
-                Continuation::Known => self.metrics.windows.with_label_values(&["repeat"]).inc(),
-                Continuation::Gap => {
+            let subject = window.subject;
+            let after = match read_back.get(&subject) {
+                Some(after) => *after,
+                None => {
+                    let chain = self.store.step_numbers(subject)?.chain;
+                    if self.banks.get(&self.store, subject)?.next_step() != chain.next {
+                        // Another writer's steps were read since.
+                        self.banks.forget(|of| of == subject);
+                    }
+                    *read_back.entry(subject).or_insert_with(|| chain.after())
+                }
+            };
+            let bank = self.banks.get(&self.store, subject)?;
+            match window.rest(bank.next()) {
+                Rest::Known => self.metrics.windows.with_label_values(&["repeat"]).inc(),
+                Rest::Gap(window) => {
                     return Err(Error::Gap {
                         invariant: Invariant::WindowsAreContiguous,
-                        subject: window.subject,
+                        subject,
                         partition,
                         offset: stored.offset,
                         expected: bank.next(),
@@ -127,37 +204,55 @@ impl Worker {
                         to: window.to,
                     });
                 }
-                Continuation::Next => {
+                Rest::News(window) => {
                     let consumed = Consumed { log: self.log.id().uuid(), partition, next: stored.offset.next() };
                     let step = consolidate(bank, &window, Some(consumed));
                     bank.apply(&step);
                     self.metrics.windows.with_label_values(&["new"]).inc();
                     count_fates(&self.metrics, &step);
-                    steps.push(step);
+                    decided.push(Decided { step, after });
                 }
             }
         }
-        Ok(steps)
+        Ok(decided)
     }
 
-    /// Appends the steps and applies what the log then holds. `false` when another writer was first: then the banks are
-    /// forgotten and the batch is read again.
-    fn append_and_apply(&mut self, partition: Partition, steps: &[Step]) -> Result<bool, Error> {
-        if steps.is_empty() {
+    /// Appends the steps and applies what the log then holds. `false` when some of them lost against another writer: then
+    /// nothing is known that was decided with them.
+    fn append_and_apply(&mut self, partition: Partition, decided: &[Decided]) -> Result<bool, Error> {
+        if decided.is_empty() {
             return Ok(true);
         }
         let now = now();
-        let records: Vec<Record> = steps.iter().map(|step| envelope::step(step, self.writer, now)).collect();
-        append(&*self.log, partition, records)?;
+        let record = |decided: &Decided| envelope::step_after(&decided.step, self.writer, decided.after, now);
+        append(&*self.log, partition, decided.iter().map(record).collect())?;
         let losers = self.replica.catch_up(partition)?;
-        if losers.is_empty() {
+        let own = losers.iter().filter(|key| envelope::writer_of(key) == Some(self.writer)).count();
+        if own == 0 {
             return Ok(true);
         }
-        tracing::warn!(%partition, count = losers.len(), "another consolidator was first; deciding again on its steps");
+        tracing::warn!(%partition, count = own, writer = %self.writer, "another consolidator was first; deciding again on its steps");
+        self.metrics.lost.inc_by(u64::try_from(own).unwrap_or(u64::MAX));
         self.banks.clear();
-        self.bury(partition, losers)?;
-        self.next[place(partition)] = self.store.position(self.log.id(), &Topic::Consolidations, partition)?;
+        self.writer = Uuid::now_v7();
         Ok(false)
+    }
+
+    /// Tombstones for the records that lost, once the windows they told of are settled.
+    fn bury_losers(&self, partition: Partition) -> Result<(), Error> {
+        let losers = self.settled_losers(partition, None)?;
+        self.bury(partition, losers)
+    }
+
+    fn settled_losers(&self, partition: Partition, of: Option<Handle>) -> Result<Vec<Vec<u8>>, Error> {
+        let losers = self.store.losers(of)?.into_iter();
+        let here = losers.filter(|loser| self.replica.partition_of(loser.subject) == partition);
+        Ok(here.filter(|loser| self.is_settled(loser)).map(|loser| loser.key).collect())
+    }
+
+    fn is_settled(&self, loser: &Loser) -> bool {
+        let told = loser.consumed.as_ref().filter(|consumed| consumed.log == self.log.id().uuid());
+        told.is_none_or(|told| self.next.get(&told.partition).is_some_and(|next| told.next <= *next))
     }
 
     /// Tombstones for records that lost, or that a snapshot replaced.
@@ -166,36 +261,63 @@ impl Worker {
             return Ok(());
         }
         let now = now();
-        let records = keys.into_iter().map(|key| envelope::step_tombstone(key, now)).collect();
-        append(&*self.log, partition, records)?;
+        append(&*self.log, partition, keys.into_iter().map(|key| envelope::step_tombstone(key, now)).collect())?;
+        // Whoever else has lost meanwhile is in the store now, too.
+        self.replica.catch_up(partition)?;
         Ok(())
     }
 
-    fn snapshot_where_due(&mut self, partition: Partition, steps: &[Step]) -> Result<(), Error> {
-        let subjects: BTreeSet<Handle> = steps.iter().map(|step| step.subject).collect();
+    fn snapshot_where_due(&mut self, partition: Partition, decided: &[Decided]) -> Result<(), Error> {
+        let subjects: BTreeSet<Handle> = decided.iter().map(|decided| decided.step.subject).collect();
         for subject in subjects {
             let numbers = self.store.step_numbers(subject)?;
-            if numbers.next.get() - numbers.after_snapshot.get() >= self.settings.snapshot_every {
+            if numbers.chain.next.get() - numbers.after_snapshot.get() >= self.settings.snapshot_every {
                 self.snapshot(partition, subject)?;
             }
         }
         Ok(())
     }
 
-    /// Restates a subject in a snapshot and buries the steps before it.
+    /// Restates a subject in a snapshot and buries the steps before it, after those that lost to them.
     fn snapshot(&mut self, partition: Partition, subject: Handle) -> Result<(), Error> {
         let rows = self.store.rows(subject)?;
-        let first = rows.next_step();
-        let mut steps = snapshot::steps(subject, first, rows.iter().cloned().collect());
+        let chain = self.store.step_numbers(subject)?.chain;
+        let steps = snapshot::steps(subject, chain.next, rows.iter().cloned().collect());
         // Compaction may leave nothing but snapshots, so they tell as well how far `consolidations` was consumed.
-        let consumed = Consumed { log: self.log.id().uuid(), partition, next: self.next[place(partition)] };
-        steps.iter_mut().for_each(|step| step.consumed = Some(consumed.clone()));
-        let replaced = self.store.step_records(subject, first)?;
-        if self.append_and_apply(partition, &steps)? {
-            let bank = self.banks.get(&self.store, subject)?;
-            steps.iter().for_each(|step| bank.apply(step));
-            self.bury(partition, replaced)?;
-            self.metrics.snapshots.inc();
+        let next = self.next.get(&partition).copied().unwrap_or_default();
+        let consumed = Consumed { log: self.log.id().uuid(), partition, next };
+        let decided: Vec<Decided> = steps
+            .into_iter()
+            .map(|step| Decided { step: Step { consumed: Some(consumed.clone()), ..step }, after: chain.after() })
+            .collect();
+        let replaced = self.store.step_records(subject, chain.next)?;
+        if !self.append_and_apply(partition, &decided)? {
+            return Ok(());
+        }
+        let bank = self.banks.get(&self.store, subject)?;
+        if bank.next_step() == chain.next {
+            decided.iter().for_each(|decided| bank.apply(&decided.step));
+        }
+        self.metrics.snapshots.inc();
+        let mut buried = self.settled_losers(partition, Some(subject))?;
+        if self.store.losers(Some(subject))?.len() > buried.len() {
+            // The next snapshot buries the steps that this one replaced.
+            return self.bury(partition, buried);
+        }
+        buried.extend(replaced);
+        self.bury(partition, buried)
+    }
+
+    /// Reads what others may have written to the partitions of an idle owner, and buries what lost.
+    fn look_round(&mut self) -> Result<(), Error> {
+        if self.looked_round.elapsed() < LOOK_ROUND {
+            return Ok(());
+        }
+        self.looked_round = Instant::now();
+        for partition in self.next.keys().copied().collect::<Vec<_>>() {
+            self.log.watermarks(&Topic::Memories, partition)?;
+            self.replica.catch_up(partition)?;
+            self.bury_losers(partition)?;
         }
         Ok(())
     }
@@ -204,18 +326,10 @@ impl Worker {
         self.metrics.batch_seconds.observe(started.elapsed().as_secs_f64());
         self.metrics.bank_bytes.set(i64::try_from(self.banks.bytes()).unwrap_or(i64::MAX));
         let high = self.log.watermarks(&Topic::Consolidations, partition)?.high;
-        let lag = high.get().saturating_sub(self.next[place(partition)].get());
+        let next = self.next.get(&partition).copied().unwrap_or_default();
+        let lag = high.get().saturating_sub(next.get());
         self.metrics.lag.with_label_values(&[&partition.to_string()]).set(i64::try_from(lag).unwrap_or(i64::MAX));
         Ok(())
-    }
-}
-
-/// A window continues a bank only as a whole: one that begins before the position and ends after it is no repeat and no
-/// continuation, and is treated as the gap that it is.
-fn continuation(window: &Consolidation, next: memory_core::Seq) -> Continuation {
-    match (Interval { from: window.from, to: window.to }).after(next) {
-        Continuation::Next if window.from != next => Continuation::Gap,
-        other @ (Continuation::Known | Continuation::Next | Continuation::Gap) => other,
     }
 }
 
@@ -248,8 +362,4 @@ const fn fate_name(fate: Fate) -> &'static str {
         Fate::NoSuchMemory => "no_such_memory",
         Fate::Deleted => "deleted",
     }
-}
-
-fn place(partition: Partition) -> usize {
-    usize::try_from(partition.get()).expect("partitions are few")
 }

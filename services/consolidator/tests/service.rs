@@ -3,6 +3,8 @@
 
 #[path = "service/crash.rs"]
 mod crash;
+#[path = "service/hands.rs"]
+mod hands;
 #[path = "service/kit.rs"]
 mod kit;
 #[path = "service/rivals.rs"]

@@ -5,10 +5,10 @@
 //! in the user's browser would reach it (DNS rebinding).
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 
 use actix_web::http::header::{self, HeaderMap};
 use memory_core::TenantId;
+use memos_client::internal::is_loopback_host;
 
 use crate::StartError;
 use crate::problem::{Code, Problem};
@@ -70,7 +70,7 @@ impl Access {
     pub(crate) fn check_host(&self, host: &str) -> Result<(), Problem> {
         match self {
             Self::Keys(_) => Ok(()),
-            Self::Local(_) if is_loopback(host) => Ok(()),
+            Self::Local(_) if is_loopback_host(host) => Ok(()),
             Self::Local(_) => {
                 let message = "without API keys only requests for localhost, 127.0.0.1 or [::1] are answered";
                 Err(Problem::new(Code::ForbiddenHost, message))
@@ -91,29 +91,4 @@ fn credential(headers: &HeaderMap) -> Option<&str> {
     let (scheme, credential) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     let known = scheme.eq_ignore_ascii_case("bearer") || scheme.eq_ignore_ascii_case("token");
     known.then(|| credential.trim())
-}
-
-/// Whether a `Host` header names this machine by a name that no one else can own.
-fn is_loopback(host: &str) -> bool {
-    let name = match host.parse::<SocketAddr>() {
-        Ok(address) => return address.ip().is_loopback(),
-        Err(_) if host.starts_with('[') => host.trim_start_matches('[').trim_end_matches(']'),
-        Err(_) => host.rsplit_once(':').map_or(host, |(name, _)| name),
-    };
-    name.eq_ignore_ascii_case("localhost") || name.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_names_of_this_machine_are_loopback() {
-        for host in ["localhost", "LOCALHOST:8888", "127.0.0.1", "127.0.0.1:80", "[::1]", "[::1]:8888"] {
-            assert!(is_loopback(host), "{host}");
-        }
-        for host in ["", "example.org", "localhost.example.org", "127.0.0.1.example.org:80", "10.0.0.1", "[::2]:1"] {
-            assert!(!is_loopback(host), "{host}");
-        }
-    }
 }

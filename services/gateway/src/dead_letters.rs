@@ -9,8 +9,10 @@ use event_log::dead_letter::DeadLetter;
 use event_log::{EventLog, Limits, Offset, Partition, Record, Stored, Topic, Watermarks, envelope};
 use memory_core::{Handle, TenantId};
 use memos_client::DeadLetterView;
+use memos_client::inlet::TENANT;
 use uuid::Uuid;
 
+use crate::inlets::{ARRIVED, arrived};
 use crate::problem::{Code, Problem};
 use crate::state::State;
 
@@ -111,11 +113,14 @@ fn read(state: &State, partition: Partition, begin: Offset, end: Offset) -> Resu
     Ok(letters)
 }
 
-/// Whose it is: by the binding of its inlet, or by what stands in its envelope. A letter that says nothing readable
+/// Whose it is: by the binding of its inlet or the tenant that a signed record names, or by what stands in its envelope. A letter that says nothing readable
 /// about itself is nobody's, and only the operator's commands see it.
 fn owner(state: &State, letter: &DeadLetter) -> Option<TenantId> {
     match &letter.found.topic {
-        Topic::Inlet(name) => state.bindings.tenant(name).cloned(),
+        Topic::Inlet(name) => {
+            let named = letter.original.header(TENANT).and_then(|value| std::str::from_utf8(value).ok());
+            state.bindings.claimed(name, named)
+        }
         Topic::Interactions => {
             let stored = Stored { offset: letter.found.offset, record: letter.original.clone() };
             let (_, recorded) = envelope::read_interaction(&stored).ok()??;
@@ -136,13 +141,15 @@ fn again(log: &dyn EventLog, letter: &DeadLetter) -> Result<(Topic, Partition, R
         }
     };
     // A letter of another log may come from a partition that this one does not have.
-    let partitions = log.partitions().max(1);
+    let partitions = log.partitions_of(&topic).max(1);
     let same = Partition::new(letter.found.partition.get() % partitions);
     let partition = handle.map_or(same, |handle| handle.partition(partitions));
     let mut record = letter.original.clone();
-    let replays = replays(&record) + 1;
-    record.headers.retain(|(name, _)| name != REPLAYS);
-    record.headers.push((REPLAYS.to_owned(), Some(replays.to_string().into_bytes())));
+    let notes = [(REPLAYS, (replays(&record) + 1).to_string()), (ARRIVED, arrived(&record).micros().to_string())];
+    for (note, text) in notes {
+        record.headers.retain(|(name, _)| name != note);
+        record.headers.push((note.to_owned(), Some(text.into_bytes())));
+    }
     Ok((topic, partition, record))
 }
 
@@ -159,7 +166,7 @@ fn view(letter: &DeadLetter) -> DeadLetterView {
         offset: letter.found.offset.get(),
         reason: letter.reason.clone(),
         message: letter.message.clone(),
-        arrived: letter.original.timestamp,
+        arrived: arrived(&letter.original),
         made: letter.made,
         bytes: letter.original.value.as_ref().map_or(0, Vec::len),
         replays: replays(&letter.original),

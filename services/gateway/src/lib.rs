@@ -4,6 +4,8 @@
 //! when it is durable (law L01); what is asked is passed to recall. So it can be stopped at any moment and run any
 //! number of times.
 //!
+//! Recall is in the same process, or [`Routed`]: several instances over HTTP, each with some of the partitions.
+//!
 //! The order of reading: `server` → `edge` (around every request) → `routes` (one file per family) → `append`;
 //! and `inlets` for what arrives on topics.
 
@@ -28,17 +30,20 @@ mod metrics;
 mod openapi;
 mod params;
 mod problem;
+mod routed;
 mod routes;
 mod server;
 mod settings;
 mod state;
 mod wait;
 
-pub use crate::inlets::{InletReader, Taken};
+pub use crate::inlets::keys::KeyError;
+pub use crate::inlets::{INLET_GROUP, InletOwnership, InletReader, Taken};
 pub use crate::openapi::document;
 pub use crate::problem::Code;
+pub use crate::routed::{Routed, RoutedParts};
 pub use crate::server::{Bound, Gateway};
-pub use crate::settings::{InletSettings, KeySettings, LimitSettings, Settings};
+pub use crate::settings::{InletKeySettings, InletSettings, KeySettings, LimitSettings, RecallSettings, Settings};
 
 /// What a gateway is made of.
 #[derive(Clone, Debug)]
@@ -71,9 +76,21 @@ pub enum StartError {
     /// An inlet in the settings is not one.
     #[error("`{name}` in gateway.inlets cannot be read: {reason}")]
     Inlet { name: String, reason: String },
-    /// The position of an inlet cannot be read.
-    #[error("failed to find the position of an inlet")]
-    Position(#[source] event_log::Error),
+    /// A key for signatures in the settings is not one.
+    #[error("the key `{id}` of `{tenant}` in gateway.inlet_keys cannot be used")]
+    InletKey {
+        tenant: String,
+        id: String,
+        #[source]
+        source: KeyError,
+    },
+    /// The instances of recall in the settings are none.
+    #[error("gateway.recall.urls and gateway.recall.replication_factor do not fit: {reason}")]
+    Recall { reason: String },
+    #[error("gateway.recall.urls names an instance that cannot be asked")]
+    RecallAddress(#[source] memos_client::ClientError),
+    #[error("gateway.recall.internal_key cannot be used")]
+    RecallKey(#[source] memos_client::InternalKeyError),
     /// The address is taken, or not of this machine.
     #[error("failed to listen on {listen}")]
     Listen {

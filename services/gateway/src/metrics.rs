@@ -1,6 +1,6 @@
 //! All metrics of the gateway.
 
-use service_runtime::{HistogramVec, IntCounterVec, IntGauge, LATENCY_BUCKETS, Metrics};
+use service_runtime::{HistogramVec, IntCounter, IntCounterVec, IntGauge, LATENCY_BUCKETS, Metrics};
 
 /// The gateway's metrics. Clones are the same metrics.
 #[derive(Clone, Debug)]
@@ -43,6 +43,30 @@ impl GatewayMetrics {
                 "memos_dead_letters_total",
                 "Records that could not be taken, by the code of the reason.",
                 &["reason"],
+            ),
+        }
+    }
+}
+
+/// What a gateway counts that asks recall in other processes.
+#[derive(Clone, Debug)]
+pub(crate) struct RoutedMetrics {
+    pub(crate) asked: IntCounterVec,
+    pub(crate) retries: IntCounter,
+}
+
+impl RoutedMetrics {
+    /// Declares them.
+    pub(crate) fn new(metrics: &Metrics) -> Self {
+        Self {
+            asked: metrics.counters(
+                "memos_gateway_recall_requests_total",
+                "Questions to instances of recall, by the instance's ordinal and by what came of them.",
+                &["instance", "outcome"],
+            ),
+            retries: metrics.counter(
+                "memos_gateway_recall_retries_total",
+                "Questions that were asked of a further instance, because one before had no answer.",
             ),
         }
     }

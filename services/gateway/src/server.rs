@@ -9,9 +9,11 @@ use actix_web::dev::Server;
 use actix_web::middleware::from_fn;
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
+use event_log::InletName;
+use event_log::ownership::{All, Ownership};
 use service_runtime::{State as PartState, Stop};
 
-use crate::inlets::{self, InletReader};
+use crate::inlets::{self, InletOwnership, InletReader};
 use crate::state::State;
 use crate::{Parts, StartError, edge, routes};
 
@@ -76,20 +78,44 @@ impl Gateway {
         Ok(Bound { server: server.run(), addresses })
     }
 
+    /// The inlets that the settings name, which somebody must own for them to be read.
+    pub fn inlets(&self) -> impl Iterator<Item = &InletName> {
+        self.state.bindings.names()
+    }
+
+    /// Ownership of all partitions of all inlets, for a gateway that is the only one.
+    #[must_use]
+    pub fn all_inlets(&self) -> InletOwnership {
+        let all = |inlet: &InletName| {
+            let owner: Box<dyn Ownership> = Box::new(All::of(self.state.log.as_ref()));
+            (inlet.clone(), owner)
+        };
+        self.inlets().map(all).collect()
+    }
+
     /// A reader of the inlets for whoever wants to step through them; [`Gateway::inlet_worker`] does it on a thread.
     ///
     /// # Errors
-    /// [`StartError::Position`].
-    pub fn inlet_reader(&self) -> Result<InletReader, StartError> {
-        InletReader::new(Data::clone(&self.state).into_inner()).map_err(StartError::Position)
+    /// [`StartError::Inlet`] when `ownership` leaves one of them out, or has another.
+    pub fn inlet_reader(&self, ownership: InletOwnership) -> Result<InletReader, StartError> {
+        let refused = |name: &InletName, reason: &str| {
+            Err(StartError::Inlet { name: name.to_string(), reason: reason.to_owned() })
+        };
+        if let Some(name) = self.inlets().find(|&name| !ownership.contains_key(name)) {
+            return refused(name, "nobody says which of its partitions are read");
+        }
+        if let Some(name) = ownership.keys().find(|&name| self.state.bindings.binding(name).is_none()) {
+            return refused(name, "it is not in the settings");
+        }
+        Ok(InletReader::new(Data::clone(&self.state).into_inner(), ownership))
     }
 
-    /// Starts the thread that reads the inlets until `stop`.
+    /// Starts the thread that reads what `ownership` says of the inlets, until `stop`.
     ///
     /// # Errors
-    /// [`StartError::Position`], [`StartError::Thread`].
-    pub fn inlet_worker(&self, stop: Stop) -> Result<JoinHandle<()>, StartError> {
-        let reader = self.inlet_reader()?;
+    /// [`StartError::Inlet`], [`StartError::Thread`].
+    pub fn inlet_worker(&self, ownership: InletOwnership, stop: Stop) -> Result<JoinHandle<()>, StartError> {
+        let reader = self.inlet_reader(ownership)?;
         let health = self.state.health.clone();
         health.set("gateway-inlets", PartState::Ready);
         let run = move || inlets::worker::run(reader, &health, &stop);

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use memos_client::Position;
+use memos_client::{Position, Reach};
 
 use crate::params::Params;
 use crate::problem::{Code, Problem};
@@ -40,6 +40,6 @@ impl Wait {
         let Some(timeout) = self.0 else { return false };
         // Recall keeps the time itself; the second guards against one that does not answer at all.
         let guard = timeout + Duration::from_secs(1);
-        crate::state::ask_within(state.recall.reached(position, timeout), guard).await.is_ok()
+        crate::state::ask_within(state.recall.reached(position, Reach::Every, timeout), guard).await.is_ok()
     }
 }

@@ -37,10 +37,34 @@ pub(crate) enum Command {
     /// others go on; the exit code is 1 then. Interactions that have an id may be published again: a repeat is taken
     /// once.
     Publish(PublishArgs),
-    /// Ask what the model should know about somebody.
+    /// Ask what the model should know about somebody; without a question, run the service that answers.
     ///
-    /// Prints what was found, best first, with its score (0 to 1), the day it is about and the events it came from.
+    /// With a question it prints what was found, best first, with its score (0 to 1), the day it is about and the events
+    /// it came from.
+    ///
+    /// Without one it is the recall service over Kafka: it follows the log into a store of its own and answers gateways.
+    /// Which partitions it holds follows from recall.ordinal, recall.instances and recall.replication_factor.
     Recall(RecallArgs),
+    /// Run the gateway over Kafka: the HTTP API, and the inlets that product services publish to.
+    ///
+    /// It keeps nothing, so there may be any number of them. It asks the instances of recall that gateway.recall names.
+    #[command(after_help = "Example: memos gateway --listen 127.0.0.1:8888 --config memos.toml")]
+    Gateway(ServiceArgs),
+    /// Run working memory over Kafka: one actor for every active person, agent or session.
+    ///
+    /// Several of them share the partitions; one that ends is replaced by the others within the session timeout.
+    #[command(after_help = "Example: memos working-memory --data ./working-memory --config memos.toml")]
+    WorkingMemory(ServiceArgs),
+    /// Run the consolidator over Kafka: the only writer of long-term memory.
+    ///
+    /// Several of them share the partitions; one that ends is replaced by the others within the session timeout.
+    #[command(after_help = "Example: memos consolidator --data ./consolidator --config memos.toml")]
+    Consolidator(ServiceArgs),
+    /// Make the topics on Kafka, or see whether they are as they must be.
+    ///
+    /// Makes what is missing, changes nothing that is there, and prints what differs; the exit code is 1 then. It also
+    /// gives the log its name, and makes the hash secret where there is none. It may be run again at any time.
+    Topics(TopicsArgs),
     /// Publish the bundled sample to a running memos and ask it a few questions.
     #[command(after_help = "Example: memos sample --url http://127.0.0.1:8888")]
     Sample(ServerArgs),
@@ -124,6 +148,67 @@ impl UpArgs {
     }
 }
 
+/// A service that runs over Kafka.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Service {
+    Gateway,
+    WorkingMemory,
+    Consolidator,
+    Recall,
+}
+
+impl Service {
+    /// Its name on the command line.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Gateway => "gateway",
+            Self::WorkingMemory => "working-memory",
+            Self::Consolidator => "consolidator",
+            Self::Recall => "recall",
+        }
+    }
+
+    /// The setting that says where it listens.
+    const fn listen(self) -> &'static str {
+        match self {
+            Self::Gateway => "gateway.listen",
+            Self::WorkingMemory => "working_memory.listen",
+            Self::Consolidator => "consolidator.listen",
+            Self::Recall => "recall.server.listen",
+        }
+    }
+}
+
+/// Flags of a service.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ServiceArgs {
+    #[command(flatten)]
+    pub(crate) settings: SettingsArgs,
+    /// Address and port to listen on: short for the `listen` of the service's section.
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Option<String>,
+}
+
+impl ServiceArgs {
+    /// Where the settings come from, with the flags that only services have.
+    pub(crate) fn settings(&self, service: Service) -> SettingsArgs {
+        let mut settings = self.settings.clone();
+        settings.set.extend(self.listen.as_ref().map(|listen| format!("{}={listen}", service.listen())));
+        settings
+    }
+}
+
+/// Flags of `memos topics`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Example: memos topics --set kafka.bootstrap_servers=localhost:9092")]
+pub(crate) struct TopicsArgs {
+    /// Make nothing, only look.
+    #[arg(long)]
+    pub(crate) verify: bool,
+    #[command(flatten)]
+    pub(crate) settings: SettingsArgs,
+}
+
 /// Flags of `memos publish`.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Example: memos publish --wait interactions.jsonl")]
@@ -144,11 +229,13 @@ pub(crate) struct PublishArgs {
 /// Flags of `memos recall`.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Example: memos recall --user alice \"Where does she live?\"")]
-#[command(group = clap::ArgGroup::new("owner").required(true).multiple(true).args(["user", "agent", "session"]))]
+#[command(group = clap::ArgGroup::new("owner").multiple(true).args(["user", "agent", "session"]).requires("question"))]
 pub(crate) struct RecallArgs {
-    /// The question, in plain words.
-    #[arg(value_name = "QUESTION")]
-    pub(crate) question: String,
+    /// The question, in plain words. Without one this is the service.
+    #[arg(value_name = "QUESTION", requires = "owner")]
+    pub(crate) question: Option<String>,
+    #[command(flatten)]
+    pub(crate) service: ServiceArgs,
     /// Whose memory to ask.
     #[arg(long, value_name = "ID")]
     pub(crate) user: Option<String>,
@@ -240,23 +327,31 @@ pub(crate) enum LogCommand {
     ///
     /// The file is JSON lines with a checksum at its end. Stop memos first, so that the copy is complete. The file holds
     /// everything memos knows, and the hash secret: keep it as safe as the data directory.
-    #[command(after_help = "Example: memos log export --data ./data memos-log.jsonl")]
+    #[command(after_help = "Examples:\n  memos log export --data ./data memos-log.jsonl\n  memos log export --kafka memos-log.jsonl")]
     Export {
         /// The file; `-` writes to standard output.
         #[arg(value_name = "FILE")]
         file: PathBuf,
+        /// The log on Kafka that the settings name, instead of the one in the data directory.
+        #[arg(long)]
+        kafka: bool,
         #[command(flatten)]
         settings: SettingsArgs,
     },
-    /// Make a new data directory from such a file.
+    /// Make a new log from such a file.
     ///
-    /// The directory must not exist yet, or be empty. It appears only when the whole file was read and its checksum is
-    /// right. Offsets may differ from those in the old log; what memos remembers does not.
-    #[command(after_help = "Example: memos log import --data ./copy --partitions 8 memos-log.jsonl")]
+    /// The data directory must not exist yet, or be empty; it appears only when the whole file was read and its checksum
+    /// is right. On Kafka the topics are made where they are missing and must hold no records; an import that fails half
+    /// way says so, and its topics have to be deleted before the next try. Offsets may differ from those in the old log;
+    /// what memos remembers does not.
+    #[command(after_help = "Examples:\n  memos log import --data ./copy --partitions 8 memos-log.jsonl\n  memos log import --kafka memos-log.jsonl")]
     Import {
         /// The file; `-` reads standard input.
         #[arg(value_name = "FILE")]
         file: PathBuf,
+        /// Into the log on Kafka that the settings name, with as many partitions as they say.
+        #[arg(long, conflicts_with = "partitions")]
+        kafka: bool,
         /// Partitions of the new log; by default as many as the old one had.
         #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=4096))]
         partitions: Option<u32>,
@@ -278,8 +373,12 @@ pub(crate) struct DumpArgs {
 
 /// Flags of `memos verify`.
 #[derive(Args, Clone, Debug)]
-#[command(after_help = "Example: memos verify --data ./data")]
+#[command(after_help = "Examples:\n  memos verify --data ./data\n  memos verify --kafka --data ./recall-0")]
 pub(crate) struct VerifyArgs {
+    /// The log on Kafka that the settings name. The data directory may hold the store of a consolidator or of recall,
+    /// which is compared in the partitions that it has wholly read; without a store only the log itself is looked at.
+    #[arg(long)]
+    pub(crate) kafka: bool,
     #[command(flatten)]
     pub(crate) settings: SettingsArgs,
 }

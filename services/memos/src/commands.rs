@@ -14,6 +14,8 @@ pub(crate) mod log;
 pub(crate) mod publish;
 pub(crate) mod recall;
 pub(crate) mod sample;
+pub(crate) mod service;
+pub(crate) mod topics;
 pub(crate) mod up;
 pub(crate) mod verify;
 

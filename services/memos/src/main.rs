@@ -5,13 +5,17 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::cli::{ApiKeyCommand, Cli, Command};
+use crate::cli::{ApiKeyCommand, Cli, Command, Service};
 
 mod cli;
 mod commands;
 mod embedded;
+mod metrics;
+mod operations;
+mod process;
 mod secret;
 mod settings;
+mod threads;
 
 /// One allocator for Rust, RocksDB and everything else: it gives memory back, and some thirty threads do not each keep
 /// a heap of their own. How eagerly is set where it is built (`.cargo/config.toml`).
@@ -32,9 +36,28 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> anyhow::Result<ExitCode> {
     let mut out = std::io::stdout();
-    if let Command::Up(args) = &command {
-        // It brings a runtime of its own, on which actors and HTTP live.
-        return commands::up::run(args, &mut out).map(|()| ExitCode::SUCCESS);
+    // Servers bring a runtime of their own, on which actors and HTTP live.
+    let served = match &command {
+        Command::Up(args) => Some(commands::up::run(args, &mut out)),
+        Command::Gateway(args) => Some(commands::service::run(Service::Gateway, args, &mut out)),
+        Command::WorkingMemory(args) => Some(commands::service::run(Service::WorkingMemory, args, &mut out)),
+        Command::Consolidator(args) => Some(commands::service::run(Service::Consolidator, args, &mut out)),
+        Command::Recall(args) if args.question.is_none() => {
+            Some(commands::service::run(Service::Recall, &args.service, &mut out))
+        }
+        Command::Recall(_)
+        | Command::Publish(_)
+        | Command::Sample(_)
+        | Command::Config(_)
+        | Command::DeadLetters(_)
+        | Command::ApiKey(_)
+        | Command::Topics(_)
+        | Command::Log(_)
+        | Command::Dump(_)
+        | Command::Verify(_) => None,
+    };
+    if let Some(served) = served {
+        return served.map(|()| ExitCode::SUCCESS);
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match command {
@@ -47,7 +70,8 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Log(command) => commands::log::run(&command, &mut out)?,
         Command::Dump(args) => commands::dump::run(&args, &mut out)?,
         Command::Verify(args) => return commands::verify::run(&args, &mut out),
-        Command::Up(_) => unreachable!("it was handled above"),
+        Command::Topics(args) => return commands::topics::run(&args, &mut out),
+        Command::Up(_) | Command::Gateway(_) | Command::WorkingMemory(_) | Command::Consolidator(_) => unreachable!("it was handled above"),
     }
     Ok(ExitCode::SUCCESS)
 }

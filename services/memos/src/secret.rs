@@ -1,7 +1,8 @@
 //! Secrets of an installation: the hash secret behind every handle, and the random bytes of API keys.
 //!
 //! The hash secret is made at the first start and never changes: with another one every subject would be a stranger.
-//! It lies beside the log in a file that only its owner may read, and `memos log export` takes it along.
+//! It lies in a file that only its owner may read, beside the log unless the settings name another place, and
+//! `memos log export` takes it along.
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
@@ -11,46 +12,43 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use memory_core::HashSecret;
 
-/// The name of the file in the data directory.
-const FILE: &str = "hash.secret";
-
-/// Where the hash secret of a data directory lies.
-pub(crate) fn path(data: &Path) -> PathBuf {
-    data.join(FILE)
+/// Where the hash secret of a data directory lies, unless the settings name another place.
+pub(crate) fn beside(data: &Path) -> PathBuf {
+    data.join("hash.secret")
 }
 
-/// Reads the hash secret of a data directory.
+/// Reads the hash secret.
 ///
 /// # Errors
 /// When there is none, or the file holds something else.
-pub(crate) fn load(data: &Path) -> anyhow::Result<HashSecret> {
-    let path = path(data);
-    let text = std::fs::read_to_string(&path).with_context(|| format!("read the hash secret {}", path.display()))?;
+pub(crate) fn load(path: &Path) -> anyhow::Result<HashSecret> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("read the hash secret {}", path.display()))?;
     parse(text.trim()).with_context(|| format!("{} does not hold 64 hexadecimal digits", path.display()))
 }
 
-/// Reads the hash secret of a data directory, or makes one where there is none. The directory must exist.
+/// Reads the hash secret, or makes one where there is none. The directory must exist.
 ///
 /// # Errors
 /// As [`load`], and when the file cannot be written.
-pub(crate) fn load_or_create(data: &Path) -> anyhow::Result<HashSecret> {
-    match path(data).try_exists() {
-        Ok(true) => load(data),
+pub(crate) fn load_or_create(path: &Path) -> anyhow::Result<HashSecret> {
+    match path.try_exists() {
+        Ok(true) => load(path),
         Ok(false) => {
             let secret = HashSecret::new(random()?);
-            store(data, &secret)?;
+            store(path, &secret)?;
             Ok(secret)
         }
-        Err(error) => Err(error).with_context(|| format!("look for {}", path(data).display())),
+        Err(error) => Err(error).with_context(|| format!("look for {}", path.display())),
     }
 }
 
-/// Writes the hash secret into a data directory that has none, durably and readable by its owner only.
+/// Writes the hash secret into a file that is not there yet, durably and readable by its owner only.
 ///
 /// # Errors
 /// When there is one already, or the disk refuses.
-pub(crate) fn store(data: &Path, secret: &HashSecret) -> anyhow::Result<()> {
-    let (path, new) = (path(data), data.join(format!("{FILE}.new")));
+pub(crate) fn store(path: &Path, secret: &HashSecret) -> anyhow::Result<()> {
+    let new = path.with_extension("new");
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     anyhow::ensure!(!path.exists(), "{} is there already", path.display());
     // A secret that is half written must never be taken for one: it gets its name when it is complete.
     if let Err(error) = std::fs::remove_file(&new) {
@@ -60,8 +58,8 @@ pub(crate) fn store(data: &Path, secret: &HashSecret) -> anyhow::Result<()> {
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
         writeln!(file, "{}", hex(secret.as_bytes()))?;
         file.sync_all()?;
-        std::fs::rename(&new, &path)?;
-        File::open(data)?.sync_all()
+        std::fs::rename(&new, path)?;
+        File::open(parent)?.sync_all()
     };
     write().with_context(|| format!("write the hash secret {}", path.display()))
 }
@@ -101,21 +99,23 @@ mod tests {
     #[test]
     fn a_secret_is_made_once_and_found_again() {
         let dir = tempfile::tempdir().expect("a directory");
-        assert!(load(dir.path()).is_err());
-        let made = load_or_create(dir.path()).expect("a secret");
-        let found = load_or_create(dir.path()).expect("the secret");
+        let path = beside(dir.path());
+        assert!(load(&path).is_err());
+        let made = load_or_create(&path).expect("a secret");
+        let found = load_or_create(&path).expect("the secret");
         assert_eq!(made.as_bytes(), found.as_bytes());
         assert_ne!(made.as_bytes(), &[0; 32]);
-        let mode = std::fs::metadata(path(dir.path())).expect("the file").permissions().mode();
+        let mode = std::fs::metadata(&path).expect("the file").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        assert!(store(dir.path(), &made).is_err(), "a secret is never replaced");
+        assert!(store(&path, &made).is_err(), "a secret is never replaced");
     }
 
     #[test]
     fn a_damaged_secret_is_refused_and_not_replaced() {
         let dir = tempfile::tempdir().expect("a directory");
-        std::fs::write(path(dir.path()), "0011\n").expect("a file");
-        let text = format!("{:#}", load_or_create(dir.path()).expect_err("too short"));
+        let path = beside(dir.path());
+        std::fs::write(&path, "0011\n").expect("a file");
+        let text = format!("{:#}", load_or_create(&path).expect_err("too short"));
         assert!(text.contains("hash.secret") && text.contains("64"), "{text}");
         assert!(parse(&"é".repeat(32)).is_none(), "64 bytes that are not digits");
     }

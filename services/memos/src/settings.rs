@@ -3,17 +3,21 @@
 //! The numbers stand in two places on purpose: in `default.toml`, where people read them, and in `Default`, where tests
 //! and tools take them. A test holds the two together.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
 use event_log::InletName;
+use event_log::kafka::topics::TopicSettings;
+use event_log::kafka::{KafkaSettings, MembershipSettings};
 use gateway::InletSettings;
 use memory_core::Rules;
 use serde::{Deserialize, Serialize};
 use service_runtime::{DiskSettings, Loaded, LogSettings, Sources, settings};
 
 use crate::cli::SettingsArgs;
+use crate::secret;
 
 /// The documented defaults.
 pub(crate) const DEFAULTS: &str = include_str!("../default.toml");
@@ -27,6 +31,9 @@ pub(crate) struct Settings {
     pub(crate) gateway: gateway::Settings,
     pub(crate) data: Data,
     pub(crate) log: Log,
+    pub(crate) kafka: KafkaSettings,
+    pub(crate) topics: TopicSettings,
+    pub(crate) group: Group,
     pub(crate) working_memory: WorkingMemory,
     pub(crate) consolidator: Consolidator,
     pub(crate) recall: Recall,
@@ -38,11 +45,14 @@ pub(crate) struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         // A process that runs everything has one inlet to begin with; a gateway by itself has only those it is given.
-        let events = InletSettings { name: "events".to_owned(), tenant: "default".to_owned() };
+        let events = InletSettings::bound("events", "default");
         Self {
             gateway: gateway::Settings { inlets: vec![events], ..gateway::Settings::default() },
             data: Data::default(),
             log: Log::default(),
+            kafka: KafkaSettings::default(),
+            topics: TopicSettings::default(),
+            group: Group::default(),
             working_memory: WorkingMemory::default(),
             consolidator: Consolidator::default(),
             recall: Recall::default(),
@@ -58,11 +68,13 @@ impl Default for Settings {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Data {
     pub(crate) dir: PathBuf,
+    /// Empty: `hash.secret` in the data directory.
+    pub(crate) hash_secret_file: PathBuf,
 }
 
 impl Default for Data {
     fn default() -> Self {
-        Self { dir: PathBuf::from("data") }
+        Self { dir: PathBuf::from("data"), hash_secret_file: PathBuf::new() }
     }
 }
 
@@ -108,10 +120,47 @@ impl Default for RetentionDays {
     }
 }
 
+/// A port of this machine.
+fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}
+
+/// `[group]`: how the separate services share the partitions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Group {
+    pub(crate) instance: String,
+    pub(crate) session_timeout_ms: u64,
+    pub(crate) drain_timeout_ms: u64,
+}
+
+impl Default for Group {
+    fn default() -> Self {
+        Self { instance: String::new(), session_timeout_ms: 10_000, drain_timeout_ms: 60_000 }
+    }
+}
+
+impl Group {
+    /// Membership of this group, which divides the partitions of `topic`.
+    pub(crate) fn membership(&self, group: &str, topic: event_log::Topic) -> MembershipSettings {
+        // A gateway is a member once for each of its inlets.
+        let instance = (!self.instance.is_empty()).then(|| match &topic {
+            event_log::Topic::Inlet(inlet) => format!("{}.{inlet}", self.instance),
+            _ => self.instance.clone(),
+        });
+        MembershipSettings {
+            session_timeout: Duration::from_millis(self.session_timeout_ms),
+            drain_timeout: Duration::from_millis(self.drain_timeout_ms),
+            ..MembershipSettings::new(group, topic, instance)
+        }
+    }
+}
+
 /// `[working_memory]`: the actors of active subjects.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct WorkingMemory {
+    pub(crate) listen: SocketAddr,
     pub(crate) batch_records: usize,
     pub(crate) batch_bytes: usize,
     pub(crate) active_max: usize,
@@ -128,14 +177,15 @@ impl Default for WorkingMemory {
             passivate_after_seconds,
             idle_tick_seconds,
         } = Default::default();
-        Self { batch_records, batch_bytes, active_max, passivate_after_seconds, idle_tick_seconds }
+        let listen = loopback(8890);
+        Self { listen, batch_records, batch_bytes, active_max, passivate_after_seconds, idle_tick_seconds }
     }
 }
 
 impl WorkingMemory {
     /// The same in the words of the component.
     pub(crate) fn settings(&self) -> working_memory::Settings {
-        let Self { batch_records, batch_bytes, active_max, passivate_after_seconds, idle_tick_seconds } = *self;
+        let Self { listen: _, batch_records, batch_bytes, active_max, passivate_after_seconds, idle_tick_seconds } = *self;
         working_memory::Settings { batch_records, batch_bytes, active_max, passivate_after_seconds, idle_tick_seconds }
     }
 }
@@ -144,6 +194,7 @@ impl WorkingMemory {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Consolidator {
+    pub(crate) listen: SocketAddr,
     pub(crate) batch_records: usize,
     pub(crate) batch_bytes: usize,
     pub(crate) bank_bytes: usize,
@@ -153,14 +204,15 @@ pub(crate) struct Consolidator {
 impl Default for Consolidator {
     fn default() -> Self {
         let consolidator::Settings { batch_records, batch_bytes, bank_bytes, snapshot_every } = Default::default();
-        Self { batch_records, batch_bytes, bank_bytes, snapshot_every }
+        let listen = loopback(8891);
+        Self { listen, batch_records, batch_bytes, bank_bytes, snapshot_every }
     }
 }
 
 impl Consolidator {
     /// The same in the words of the component.
     pub(crate) fn settings(&self) -> consolidator::Settings {
-        let Self { batch_records, batch_bytes, bank_bytes, snapshot_every } = *self;
+        let Self { listen: _, batch_records, batch_bytes, bank_bytes, snapshot_every } = *self;
         consolidator::Settings { batch_records, batch_bytes, bank_bytes, snapshot_every }
     }
 }
@@ -169,23 +221,36 @@ impl Consolidator {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Recall {
+    pub(crate) ordinal: u32,
+    pub(crate) instances: u32,
+    pub(crate) replication_factor: u32,
     pub(crate) bank_bytes: usize,
     pub(crate) conversations_max: usize,
     pub(crate) batch_records: usize,
     pub(crate) batch_bytes: usize,
+    pub(crate) server: recall::server::ServerSettings,
 }
 
 impl Default for Recall {
     fn default() -> Self {
         let recall::Settings { bank_bytes, conversations_max, batch_records, batch_bytes } = Default::default();
-        Self { bank_bytes, conversations_max, batch_records, batch_bytes }
+        Self {
+            ordinal: 0,
+            instances: 1,
+            replication_factor: 1,
+            bank_bytes,
+            conversations_max,
+            batch_records,
+            batch_bytes,
+            server: recall::server::ServerSettings::default(),
+        }
     }
 }
 
 impl Recall {
     /// The same in the words of the component.
     pub(crate) fn settings(&self) -> recall::Settings {
-        let Self { bank_bytes, conversations_max, batch_records, batch_bytes } = *self;
+        let &Self { bank_bytes, conversations_max, batch_records, batch_bytes, .. } = self;
         recall::Settings { bank_bytes, conversations_max, batch_records, batch_bytes }
     }
 }
@@ -240,6 +305,20 @@ impl Settings {
     pub(crate) fn inlet_names(&self) -> anyhow::Result<Vec<InletName>> {
         let name = |inlet: &InletSettings| InletName::try_new(&inlet.name).context("use `gateway.inlets`");
         self.gateway.inlets.iter().map(name).collect()
+    }
+
+    /// Where the hash secret is.
+    pub(crate) fn hash_secret_file(&self) -> PathBuf {
+        let file = &self.data.hash_secret_file;
+        if file.as_os_str().is_empty() { secret::beside(&self.data.dir) } else { file.clone() }
+    }
+
+    /// The settings of the log over Kafka, with the inlets that the gateway names.
+    ///
+    /// # Errors
+    /// As [`inlet_names`](Self::inlet_names).
+    pub(crate) fn kafka(&self) -> anyhow::Result<KafkaSettings> {
+        Ok(KafkaSettings { inlets: self.inlet_names()?, ..self.kafka.clone() })
     }
 
     /// The directory that holds the log, beside long-term memory and the hash secret.

@@ -4,24 +4,28 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use event_log::Offset;
+use event_log::{Offset, Topic};
 use memory_core::subject::TenantTag;
-use memory_core::{Bank, EventId, Handle, MemoryId, Step, Subject, TenantId, step::Fate};
-use memos_client::port::{Answer, ListRequest, Owned, RecallApi, Unavailable};
+use memory_core::{Bank, EventId, Handle, MemoryId, Step, Subject, TenantId, WorkingMemory, step::Fate};
+use memos_client::port::{Answer, ListRequest, Owned, Reach, RecallApi, ReplicaApi, Unavailable};
 use memos_client::{
     EventStatus, EventStatusView, MemoryView, Page, Position, RecallRequest, RecallResponse, RevisionView, TurnView,
     WorkingMemoryView,
 };
 use tokio::sync::watch;
 
-use crate::Parts;
 use crate::answer;
 use crate::metrics::Metrics;
-use crate::partition::{Partition, View};
+use crate::partition::{Ends, Partition, Phase, View};
+use crate::{PartitionState, Parts};
 
 /// Banks lighter than this are read anew for every question: some forty memories are there in a fraction of a
 /// millisecond, and most subjects have fewer. What is kept warm is what takes long to read.
 const WARM_FROM: usize = 32 << 10;
+/// When to ask again for a partition that is being restored: that takes seconds at least.
+const RETRY_RESTORING_SECONDS: u32 = 2;
+/// When to ask again for a partition that is not here: whoever asks here must look at its settings.
+const RETRY_ELSEWHERE_SECONDS: u32 = 5;
 
 /// Recall in this process. Clones are the same recall.
 #[derive(Clone)]
@@ -43,9 +47,12 @@ impl fmt::Debug for Recall {
 
 impl Recall {
     pub(crate) fn new(parts: Parts) -> Self {
-        let count = parts.log.partitions();
-        let budget = parts.settings.bank_bytes / usize::try_from(count.max(1)).expect("partitions are few");
-        let partitions = (0..count).map(|_| Mutex::new(Partition::new(budget))).collect();
+        let budget = parts.settings.bank_bytes / parts.served.len().max(1);
+        let phase = |partition| {
+            if parts.served.contains(&partition) { Phase::Restoring(None) } else { Phase::Elsewhere }
+        };
+        let all = event_log::Partition::all(parts.log.partitions());
+        let partitions = all.map(|partition| Mutex::new(Partition::new(budget, phase(partition)))).collect();
         let metrics = Metrics::new(&parts.metrics);
         Self(Arc::new(Inner { parts, metrics, partitions, published: watch::Sender::new(0) }))
     }
@@ -77,6 +84,77 @@ impl Recall {
     pub(crate) fn step(&self, step: &Step) {
         let tag = step.owner().map(|owner| self.tag(&owner.tenant));
         self.lock(self.partition_of(step.subject)).step(step, tag);
+    }
+
+    /// How each of the served partitions is.
+    #[must_use]
+    pub fn partitions(&self) -> Vec<(event_log::Partition, PartitionState)> {
+        let state = |partition: &event_log::Partition| {
+            let phase = self.lock(*partition).phase;
+            let state = match phase {
+                Phase::Serving => PartitionState::Serving,
+                Phase::Restoring(ends) => PartitionState::Restoring { behind: self.behind(*partition, ends) },
+                Phase::Elsewhere => return None,
+            };
+            Some((*partition, state))
+        };
+        self.0.parts.served.iter().filter_map(state).collect()
+    }
+
+    /// Whether the store has read `memories` and `working` up to where they ended when recall started. Where recall
+    /// follows them itself, its follower says so; otherwise the positions do.
+    pub(crate) fn tables_are_read(
+        &self,
+        partition: event_log::Partition,
+        ends: &Ends,
+    ) -> Result<bool, memory_store::Error> {
+        if self.lock(partition).tables_read {
+            return Ok(true);
+        }
+        let (log, store) = (self.0.parts.log.id(), &self.0.parts.store);
+        Ok(store.position(log, &Topic::Memories, partition)? >= ends.memories
+            && store.position(log, &Topic::Working, partition)? >= ends.working)
+    }
+
+    /// How many records of a restoring partition are not read yet; `None` while nobody knows.
+    fn behind(&self, partition: event_log::Partition, ends: Option<Ends>) -> Option<u64> {
+        let ends = ends?;
+        let (log, store) = (self.0.parts.log.id(), &self.0.parts.store);
+        let (folded, windows) = {
+            let state = self.lock(partition);
+            (state.folded, state.windows)
+        };
+        let folded = folded.max(store.open_from(log, partition).ok()?.interactions);
+        let windows = windows.max(store.position(log, &Topic::Consolidations, partition).ok()?);
+        let places = [
+            (ends.memories, store.position(log, &Topic::Memories, partition).ok()?),
+            (ends.working, store.position(log, &Topic::Working, partition).ok()?),
+            (ends.interactions, folded),
+            (ends.consolidations, windows),
+        ];
+        Some(places.into_iter().map(|(end, read)| end.get().saturating_sub(read.get())).sum())
+    }
+
+    /// Refuses to answer from a partition that is not here, or not yet.
+    pub(crate) fn check_serves(&self, partition: event_log::Partition) -> Result<(), Unavailable> {
+        // The number may come from outside.
+        let count = self.0.parts.log.partitions();
+        let phase = if partition.get() < count { self.lock(partition).phase } else { Phase::Elsewhere };
+        match phase {
+            Phase::Serving => Ok(()),
+            Phase::Elsewhere => {
+                let message = format!("partition {partition} is served by other instances of recall");
+                Err(Unavailable::later(Unavailable::NOT_SERVED_HERE, message, RETRY_ELSEWHERE_SECONDS))
+            }
+            Phase::Restoring(ends) => {
+                let behind = match self.behind(partition, ends) {
+                    Some(behind) => format!("{behind} records behind"),
+                    None => "just started".to_owned(),
+                };
+                let message = format!("partition {partition} is being restored: {behind}");
+                Err(Unavailable::later("restoring", message, RETRY_RESTORING_SECONDS))
+            }
+        }
     }
 
     fn handle(&self, subject: &Subject) -> Handle {
@@ -118,6 +196,7 @@ impl Recall {
         })?;
         let query = answer::query(request, &subject)?;
         let handle = self.handle(&subject);
+        self.check_serves(self.partition_of(handle))?;
         let view = self.view(handle)?;
         let position = self.position_at(self.partition_of(handle), view.folded);
         if let Some(wanted) = &request.at_least {
@@ -138,21 +217,38 @@ impl Recall {
         position
     }
 
-    /// Whether all of a position is folded.
-    fn check(&self, position: &Position) -> Result<(), Unavailable> {
+    /// Whether a position is one of this log.
+    fn check_log(&self, position: &Position) -> Result<(), Unavailable> {
         if position.log != self.0.parts.log.id().uuid() {
             return Err(Unavailable::invalid(
                 "wrong_log",
                 "the position is one of another log; publish again or leave it out",
             ));
         }
+        if position.next.keys().any(|partition| partition.get() >= self.0.parts.log.partitions()) {
+            return Err(Unavailable::invalid(
+                "wrong_log",
+                "the position names a partition that this log does not have",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether every partition of a position can be asked here, whatever it has folded.
+    pub(crate) fn check_position(&self, position: &Position) -> Result<(), Unavailable> {
+        self.check_log(position)?;
+        // What is not here will not come, so it is said before what is only late.
+        let elsewhere = |partition: &&event_log::Partition| self.lock(**partition).phase == Phase::Elsewhere;
+        if let Some(partition) = position.next.keys().find(elsewhere) {
+            return self.check_serves(*partition);
+        }
+        position.next.keys().try_for_each(|partition| self.check_serves(*partition))
+    }
+
+    /// Whether all of a position is folded.
+    fn check(&self, position: &Position) -> Result<(), Unavailable> {
+        self.check_position(position)?;
         for (partition, next) in &position.next {
-            if partition.get() >= self.0.parts.log.partitions() {
-                return Err(Unavailable::invalid(
-                    "wrong_log",
-                    "the position names a partition that this log does not have",
-                ));
-            }
             let folded = self.lock(*partition).folded;
             if folded < *next {
                 let message = format!("partition {partition} is recallable up to {folded}, not yet up to {next}");
@@ -167,7 +263,8 @@ impl Recall {
         let reached = async {
             loop {
                 match self.check(position) {
-                    Err(error) if !error.invalid => {}
+                    // No waiting brings a partition here.
+                    Err(error) if !error.invalid && error.code != Unavailable::NOT_SERVED_HERE => {}
                     decided => return decided,
                 }
                 if published.changed().await.is_err() {
@@ -175,16 +272,42 @@ impl Recall {
                 }
             }
         };
-        tokio::time::timeout(timeout, reached)
-            .await
-            .unwrap_or_else(|_| Err(Unavailable::later("timeout", "the events are durable, but not recallable yet", 1)))
+        let late = |_| {
+            self.check_position(position)?;
+            Err(Unavailable::later("timeout", "the events are durable, but not recallable yet", 1))
+        };
+        tokio::time::timeout(timeout, reached).await.unwrap_or_else(late)
+    }
+
+    /// All partitions of the log: where something may be of which only the id is known.
+    fn everywhere(&self) -> Vec<event_log::Partition> {
+        event_log::Partition::all(self.0.parts.log.partitions()).collect()
+    }
+
+    /// "Missing" is only said of partitions that are here, and restored.
+    fn missing<T>(&self, within: &[event_log::Partition]) -> Result<Option<T>, Unavailable> {
+        within.iter().try_for_each(|partition| self.check_serves(*partition))?;
+        Ok(None)
     }
 
     /// A tenant's memory with its owner; `None` when it is missing, deleted, or somebody else's (law L08).
-    fn find(&self, tenant: &TenantId, id: MemoryId) -> Result<Option<(Subject, Handle, Arc<Bank>)>, Unavailable> {
+    fn find(
+        &self,
+        tenant: &TenantId,
+        id: MemoryId,
+        within: &[event_log::Partition],
+    ) -> Result<Option<Located>, Unavailable> {
+        match self.find_here(tenant, id)? {
+            Some(found) => Ok(Some(found)),
+            None => self.missing(within),
+        }
+    }
+
+    fn find_here(&self, tenant: &TenantId, id: MemoryId) -> Result<Option<Located>, Unavailable> {
         let Some(handle) = self.0.parts.store.subject_of_memory(self.tag(tenant), id).map_err(broken)? else {
             return Ok(None);
         };
+        self.check_serves(self.partition_of(handle))?;
         let view = self.view(handle)?;
         if memory_core::rank::masked(&view.turns).contains(&id) && is_deleted(&view, id) {
             return Ok(None);
@@ -193,15 +316,28 @@ impl Recall {
         Ok(view.bank.get(id).is_some().then_some((owner, handle, view.bank)))
     }
 
-    fn status(&self, tenant: &TenantId, id: &EventId) -> Result<Option<EventStatusView>, Unavailable> {
+    fn status(
+        &self,
+        tenant: &TenantId,
+        id: &EventId,
+        within: &[event_log::Partition],
+    ) -> Result<Option<EventStatusView>, Unavailable> {
+        match self.status_here(tenant, id)? {
+            Some(found) => Ok(Some(found)),
+            None => self.missing(within),
+        }
+    }
+
+    fn status_here(&self, tenant: &TenantId, id: &EventId) -> Result<Option<EventStatusView>, Unavailable> {
         let tag = self.tag(tenant);
         for subject in self.0.parts.store.subjects_of_event(tag, id).map_err(broken)? {
+            self.check_serves(self.partition_of(subject))?;
             if let Some(fate) = self.0.parts.store.fate(subject, id).map_err(broken)? {
                 return Ok(Some(status_of(id, fate)));
             }
         }
-        let open = event_log::Partition::all(self.0.parts.log.partitions())
-            .any(|partition| self.lock(partition).subject_of_event(tag, id).is_some());
+        let here = |partition: &event_log::Partition| self.lock(*partition).subject_of_event(tag, id).is_some();
+        let open = self.0.parts.served.iter().any(here);
         let recallable = || EventStatusView {
             id: id.as_str().to_owned(),
             status: EventStatus::Recallable,
@@ -212,25 +348,48 @@ impl Recall {
         Ok(open.then(recallable))
     }
 
+    /// The conversation in RAM, else the last boundary. Questions load no conversation: only the fold knows when it may
+    /// leave again.
     fn working(&self, subject: &Subject) -> Result<WorkingMemoryView, Unavailable> {
         let handle = self.handle(subject);
-        let mut state = self.lock(self.partition_of(handle));
-        let owner = || Some(subject.clone());
-        let loaded = state.load(self.0.parts.log.id(), &self.0.parts.store, handle, owner).map_err(broken)?;
-        let Some(conversation) = loaded else {
-            return Ok(WorkingMemoryView::of(
-                subject,
-                Vec::new(),
-                memory_core::Seq::FIRST,
-                memory_core::Seq::FIRST,
-                true,
-            ));
-        };
-        let memory = conversation.memory();
-        let turns = memory.recent().iter().chain(memory.window()).filter(|turn| turn.event.is_turn()).map(TurnView::of);
-        let remember = memory.state().remember;
-        Ok(WorkingMemoryView::of(subject, turns.collect(), memory.window_from(), memory.state().next, remember))
+        let partition = self.partition_of(handle);
+        self.check_serves(partition)?;
+        let state = self.lock(partition);
+        if let Some(conversation) = state.conversation(handle) {
+            return Ok(working_view(subject, conversation.memory()));
+        }
+        let boundary = self.0.parts.store.boundary(self.0.parts.log.id(), handle).map_err(broken)?;
+        drop(state);
+        let memory = boundary.map(WorkingMemory::resume);
+        Ok(working_view(subject, &memory.unwrap_or_else(|| WorkingMemory::new(handle, subject.clone()))))
     }
+
+    fn revisions(
+        &self,
+        tenant: &TenantId,
+        id: MemoryId,
+        within: &[event_log::Partition],
+    ) -> Result<Option<Vec<RevisionView>>, Unavailable> {
+        let Some((_, handle, bank)) = self.find(tenant, id, within)? else { return Ok(None) };
+        let revisions = self.0.parts.store.revisions(handle, id).map_err(broken)?;
+        let mut views: Vec<RevisionView> = revisions.iter().map(RevisionView::of).collect();
+        views.extend(bank.get(id).map(RevisionView::current));
+        Ok(Some(views))
+    }
+}
+
+/// A memory's owner, and the bank it is in.
+type Located = (Subject, Handle, Arc<Bank>);
+
+fn owned((subject, _, bank): Located, id: MemoryId) -> Option<Owned<MemoryView>> {
+    let value = MemoryView::of(bank.get(id)?, &subject);
+    Some(Owned { subject, value })
+}
+
+fn working_view(subject: &Subject, memory: &WorkingMemory) -> WorkingMemoryView {
+    let turns = memory.recent().iter().chain(memory.window()).filter(|turn| turn.event.is_turn()).map(TurnView::of);
+    let remember = memory.state().remember;
+    WorkingMemoryView::of(subject, turns.collect(), memory.window_from(), memory.state().next, remember)
 }
 
 fn is_deleted(view: &View, id: MemoryId) -> bool {
@@ -271,28 +430,18 @@ impl RecallApi for Recall {
     }
 
     fn memory(&self, tenant: &TenantId, id: MemoryId) -> Answer<'_, Option<Owned<MemoryView>>> {
-        let found = self.find(tenant, id).map(|found| {
-            let (subject, _, bank) = found?;
-            let value = MemoryView::of(bank.get(id)?, &subject);
-            Some(Owned { subject, value })
-        });
-        Box::pin(std::future::ready(found))
+        self.memory_within(tenant, id, &self.everywhere())
     }
 
     fn history(&self, tenant: &TenantId, id: MemoryId) -> Answer<'_, Option<Vec<RevisionView>>> {
-        let found = self.find(tenant, id).and_then(|found| {
-            let Some((_, handle, bank)) = found else { return Ok(None) };
-            let revisions = self.0.parts.store.revisions(handle, id).map_err(broken)?;
-            let mut views: Vec<RevisionView> = revisions.iter().map(RevisionView::of).collect();
-            views.extend(bank.get(id).map(RevisionView::current));
-            Ok(Some(views))
-        });
-        Box::pin(std::future::ready(found))
+        self.history_within(tenant, id, &self.everywhere())
     }
 
     fn memories(&self, subject: &Subject, request: ListRequest) -> Answer<'_, Page<MemoryView>> {
-        let page = self.view(self.handle(subject)).and_then(|view| answer::page(&request, subject, &view));
-        Box::pin(std::future::ready(page))
+        let handle = self.handle(subject);
+        let served = self.check_serves(self.partition_of(handle));
+        let view = served.and_then(|()| self.view(handle));
+        Box::pin(std::future::ready(view.and_then(|view| answer::page(&request, subject, &view))))
     }
 
     fn working_memory(&self, subject: &Subject) -> Answer<'_, WorkingMemoryView> {
@@ -300,11 +449,41 @@ impl RecallApi for Recall {
     }
 
     fn event(&self, tenant: &TenantId, id: &EventId) -> Answer<'_, Option<EventStatusView>> {
-        Box::pin(std::future::ready(self.status(tenant, id)))
+        self.event_within(tenant, id, &self.everywhere())
     }
 
-    fn reached(&self, position: &Position, timeout: Duration) -> Answer<'_, ()> {
+    fn reached(&self, position: &Position, _reach: Reach, timeout: Duration) -> Answer<'_, ()> {
         let position = position.clone();
         Box::pin(async move { self.wait_for(&position, timeout).await })
+    }
+}
+
+impl ReplicaApi for Recall {
+    fn memory_within(
+        &self,
+        tenant: &TenantId,
+        id: MemoryId,
+        within: &[event_log::Partition],
+    ) -> Answer<'_, Option<Owned<MemoryView>>> {
+        let found = self.find(tenant, id, within).map(|found| found.and_then(|found| owned(found, id)));
+        Box::pin(std::future::ready(found))
+    }
+
+    fn history_within(
+        &self,
+        tenant: &TenantId,
+        id: MemoryId,
+        within: &[event_log::Partition],
+    ) -> Answer<'_, Option<Vec<RevisionView>>> {
+        Box::pin(std::future::ready(self.revisions(tenant, id, within)))
+    }
+
+    fn event_within(
+        &self,
+        tenant: &TenantId,
+        id: &EventId,
+        within: &[event_log::Partition],
+    ) -> Answer<'_, Option<EventStatusView>> {
+        Box::pin(std::future::ready(self.status(tenant, id, within)))
     }
 }

@@ -14,4 +14,10 @@ pub enum Error {
         "interactions partition {partition} begins at offset {low}, but open windows begin at {position}: what lies between was removed unread"
     )]
     Lost { partition: Partition, position: Offset, low: Offset },
+    #[error("recall cannot serve partition {partition}: the log has {partitions} partitions, counted from 0")]
+    NoSuchPartition { partition: Partition, partitions: u32 },
+    #[error("recall has no partition to serve: there are more instances than partitions and replicas need")]
+    NothingToServe,
+    #[error("start a thread of recall")]
+    Thread(#[source] std::io::Error),
 }

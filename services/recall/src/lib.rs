@@ -4,6 +4,9 @@
 //! by the steps that its replica applies. The current conversation is folded from `interactions` by the same
 //! [`memory_core::WorkingMemory`] that the actors run; no service is asked for its state.
 //!
+//! It serves some of the log's partitions, in one process all of them. In a process of its own it also follows
+//! `memories` and `working` into a store of its own ([`start_alone`]) and is asked over HTTP ([`server`]).
+//!
 //! A turn is ranked from the open window, then from its closed window, until a step covers it; so nothing is ever
 //! briefly nowhere. A deletion or correction that is not consolidated yet hides what it names at once.
 
@@ -12,17 +15,19 @@ mod api;
 mod conversation;
 mod error;
 mod fold;
+mod follow;
 mod metrics;
 mod partition;
+pub mod server;
 mod warm;
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use event_log::EventLog;
 use event_log::envelope::Interactions;
+use event_log::{EventLog, Limits, Partition};
 use memory_core::{HashSecret, Rules};
-use memory_store::{Listener, Store};
+use memory_store::{Listener, Replica, Store};
 use service_runtime::{Health, Metrics, Stop};
 
 pub use api::Recall;
@@ -58,11 +63,26 @@ pub struct Parts {
     /// Shared with whoever else folds interactions in this process.
     pub interactions: Arc<Interactions>,
     pub secret: HashSecret,
+    /// The rules that working memory closes windows by: recall closes them by the same.
     pub rules: Arc<Rules>,
+    /// The partitions that are served here; all of them where recall is not divided.
+    pub served: Vec<Partition>,
     pub settings: Settings,
     pub metrics: Metrics,
     pub health: Health,
     pub stop: Stop,
+}
+
+/// How a partition of this instance is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PartitionState {
+    /// It reads what was on the log when recall started, and answers nothing yet.
+    Restoring {
+        /// Records that are not read yet; `None` when it has not looked.
+        behind: Option<u64>,
+    },
+    /// It answers.
+    Serving,
 }
 
 /// Recall in this process: the part that answers, and what the replica must tell it.
@@ -81,7 +101,7 @@ pub fn prepare(parts: Parts) -> (Recall, Listener) {
 }
 
 /// Starts folding on a thread of its own. It ends when told to stop, or with the first error; an error means that the
-/// process must stop.
+/// process must stop. Somebody else in the process follows `memories` and `working` into the store.
 ///
 /// # Errors
 /// When the thread cannot be started.
@@ -89,4 +109,39 @@ pub fn start(recall: Recall) -> std::io::Result<Running> {
     let folding = recall.clone();
     let fold = std::thread::Builder::new().name(NAME.to_owned()).spawn(move || fold::run(&folding))?;
     Ok(Running { recall, fold })
+}
+
+/// Recall with a store of its own, in which it follows everything itself.
+#[derive(Debug)]
+pub struct Alone {
+    pub recall: Recall,
+    /// Follows `interactions` and `consolidations`.
+    pub fold: JoinHandle<Result<(), Error>>,
+    /// Follows `memories` and `working`.
+    pub follower: JoinHandle<Result<(), Error>>,
+}
+
+/// Starts recall as the only user of its store. Both threads end when told to stop, or with the first error; an error
+/// means that the process must stop.
+///
+/// # Errors
+/// [`Error::NothingToServe`], [`Error::NoSuchPartition`] when the partitions are not some of this log; [`Error::Thread`].
+pub fn start_alone(parts: Parts) -> Result<Alone, Error> {
+    let partitions = parts.log.partitions();
+    if parts.served.is_empty() {
+        return Err(Error::NothingToServe);
+    }
+    if let Some(partition) = parts.served.iter().copied().find(|partition| partition.get() >= partitions) {
+        return Err(Error::NoSuchPartition { partition, partitions });
+    }
+    let (log, store) = (Arc::clone(&parts.log), Arc::clone(&parts.store));
+    let (recall, listener) = prepare(parts);
+    let mut replica = Replica::new(log, store, Limits::default());
+    replica.listen(listener);
+    let following = recall.clone();
+    let follow = move || follow::run(&following, &replica);
+    let follower =
+        std::thread::Builder::new().name("recall-follower".to_owned()).spawn(follow).map_err(Error::Thread)?;
+    let Running { recall, fold } = start(recall).map_err(Error::Thread)?;
+    Ok(Alone { recall, fold, follower })
 }

@@ -11,6 +11,8 @@ pub(crate) struct Metrics {
     pub(crate) conversations: IntGaugeVec,
     pub(crate) lag: IntGaugeVec,
     pub(crate) panics: IntCounter,
+    pub(crate) serving: IntGaugeVec,
+    pub(crate) replica_lag: IntGaugeVec,
 }
 
 /// Bounds for numbers of candidates.
@@ -43,6 +45,16 @@ impl Metrics {
             ),
             panics: registry
                 .counter("memos_recall_panics_total", "Events whose folding panicked and that were left out."),
+            serving: registry.gauges(
+                "memos_recall_partition_serving",
+                "1 once a partition of this instance is restored and answers, else 0.",
+                &["partition"],
+            ),
+            replica_lag: registry.gauges(
+                "memos_recall_replica_lag_records",
+                "Records of memories and working on the log that this instance's store has not read.",
+                &["topic", "partition"],
+            ),
         }
     }
 }

@@ -1,12 +1,16 @@
 //! What recall holds of one partition, behind one lock that is only ever held briefly.
+//!
+//! A partition restores before it serves: until recall has read everything that was on the log when it started, an
+//! answer could lack what another instance would know, so there is none.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use event_log::{LogId, Offset};
+use event_log::{EventLog, LogId, Offset, Partition as Number, Topic};
 use memory_core::step::Body;
 use memory_core::subject::TenantTag;
+use memory_core::working_memory::Boundary;
 use memory_core::{Bank, Consolidation, EventId, Handle, Recorded, Rules, Step, Turn, WorkingMemory};
 use memory_store::{Error, Store};
 
@@ -16,8 +20,44 @@ use crate::warm::Warm;
 /// Batches after which a conversation is looked at again that could not leave.
 const ASK_AGAIN_BATCHES: u64 = 16;
 
+/// How a partition is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Another instance serves it.
+    Elsewhere,
+    /// It reads what was on the log when recall started; `None` before it has asked how much that is.
+    Restoring(Option<Ends>),
+    Serving,
+}
+
+/// The ends of a partition's topics at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ends {
+    pub(crate) memories: Offset,
+    pub(crate) working: Offset,
+    pub(crate) interactions: Offset,
+    pub(crate) consolidations: Offset,
+}
+
+impl Ends {
+    pub(crate) fn now(log: &dyn EventLog, partition: Number) -> Result<Self, event_log::Error> {
+        let end = |topic| log.watermarks(&topic, partition).map(|marks| marks.high);
+        Ok(Self {
+            memories: end(Topic::Memories)?,
+            working: end(Topic::Working)?,
+            interactions: end(Topic::Interactions)?,
+            consolidations: end(Topic::Consolidations)?,
+        })
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Partition {
+    pub(crate) phase: Phase,
+    /// The follower of this process has read `memories` and `working` to where they ended when it started.
+    pub(crate) tables_read: bool,
+    /// Up to where closed windows were read.
+    pub(crate) windows: Offset,
     /// Boxed, so that a table that grows does not hold twice what is in it.
     conversations: HashMap<Handle, Box<Conversation>>,
     /// Whose an event is that no step covers yet.
@@ -36,8 +76,11 @@ pub(crate) struct View {
 }
 
 impl Partition {
-    pub(crate) fn new(bank_bytes: usize) -> Self {
+    pub(crate) fn new(bank_bytes: usize, phase: Phase) -> Self {
         Self {
+            phase,
+            tables_read: false,
+            windows: Offset::FIRST,
             conversations: HashMap::new(),
             events: HashMap::new(),
             warm: Warm::new(bank_bytes),
@@ -92,6 +135,14 @@ impl Partition {
         }
     }
 
+    /// Takes it that the windows which a conversation lacks will not come; answers whether it lacked any.
+    pub(crate) fn give_up_windows(&mut self, subject: Handle) -> bool {
+        let Some(conversation) = self.conversations.get_mut(&subject) else { return false };
+        let lacked = conversation.lacks_windows();
+        conversation.give_up_windows();
+        lacked
+    }
+
     /// Ends a batch of events.
     pub(crate) const fn folded(&mut self, next: Offset) {
         self.folded = next;
@@ -102,7 +153,9 @@ impl Partition {
     /// there are more than `conversations_max`. It looks at `most` at most, since the lock is held meanwhile.
     ///
     /// A step may cover a window before its boundary is written, and a conversation that is loaded from an older
-    /// boundary would lack the events between; so a conversation stays until the store has its boundary.
+    /// boundary would lack the events between; so a conversation stays until the store has its boundary. And the
+    /// boundary may be ahead of this fold, of windows that were left to this fold to close: loaded from that one, the
+    /// conversation would lack those windows; so it stays until the fold is where the boundary is.
     pub(crate) fn rest(
         &mut self,
         log: LogId,
@@ -121,7 +174,9 @@ impl Partition {
         for subject in candidates {
             let Some(conversation) = self.conversations.get_mut(&subject) else { continue };
             let next = conversation.memory().state().next;
-            if store.boundary(log, subject)?.is_some_and(|boundary| boundary.next >= next) {
+            let folded = self.folded;
+            let knows = |boundary: Boundary| boundary.next >= next && boundary.folded <= folded;
+            if store.boundary(log, subject)?.is_some_and(knows) {
                 self.conversations.remove(&subject);
             } else {
                 conversation.asked_again = now + ASK_AGAIN_BATCHES;

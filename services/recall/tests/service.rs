@@ -5,9 +5,13 @@
 mod answers;
 #[path = "service/changes.rs"]
 mod changes;
+#[path = "service/divided.rs"]
+mod divided;
 #[path = "service/kit.rs"]
 mod kit;
 #[path = "service/nowhere.rs"]
 mod nowhere;
+#[path = "service/served.rs"]
+mod served;
 #[path = "service/tenancy.rs"]
 mod tenancy;

@@ -21,8 +21,9 @@ mod service;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use event_log::EventLog;
 use event_log::envelope::Interactions;
-use event_log::{EventLog, Partition};
+use event_log::ownership::Ownership;
 use memory_core::working_memory::Effects;
 use memory_core::{Recorded, Rules, WorkingMemory};
 use memory_store::Store;
@@ -64,10 +65,12 @@ impl Default for Settings {
 pub type Fold = fn(&mut WorkingMemory, &Rules, &Recorded) -> Effects;
 
 /// What it is made of.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Parts {
     pub log: Arc<dyn EventLog>,
     pub store: Arc<Store>,
+    /// Which partitions are this process's own.
+    pub ownership: Box<dyn Ownership>,
     /// Shared with whoever else folds interactions in this process.
     pub interactions: Arc<Interactions>,
     pub rules: Arc<Rules>,
@@ -78,17 +81,24 @@ pub struct Parts {
     pub stop: Stop,
 }
 
+/// What every owner works with.
+#[derive(Clone, Debug)]
+pub(crate) struct Context {
+    log: Arc<dyn EventLog>,
+    store: Arc<Store>,
+    interactions: Arc<Interactions>,
+    rules: Arc<Rules>,
+    settings: Settings,
+    fold: Fold,
+    stop: Stop,
+}
+
 /// Starts working memory on a thread of its own, on which all actors live. The thread ends when told to stop, or with
 /// the first error; an error means that the process must stop.
 ///
-/// The table of boundaries is up to date when this returns: recall, which starts after it, loads conversations from it.
-///
 /// # Errors
-/// When the table cannot be brought up to date, or the thread not be started.
-pub fn spawn(parts: Parts) -> Result<JoinHandle<Result<(), Error>>, Error> {
-    for partition in Partition::all(parts.log.partitions()) {
-        restore::catch_up_table(&*parts.log, &parts.store, partition)?;
-    }
+/// When the thread cannot be started.
+pub fn spawn(parts: Parts) -> std::io::Result<JoinHandle<Result<(), Error>>> {
     let run = move || actix_rt::System::new().block_on(service::run(parts));
-    std::thread::Builder::new().name(NAME.to_owned()).spawn(run).map_err(Error::Thread)
+    std::thread::Builder::new().name(NAME.to_owned()).spawn(run)
 }

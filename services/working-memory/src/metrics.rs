@@ -1,6 +1,7 @@
 //! What working memory counts.
 
-use service_runtime::{Histogram, IntCounter, IntCounterVec, IntGaugeVec};
+use event_log::Partition;
+use service_runtime::{Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Metrics {
@@ -12,6 +13,10 @@ pub(crate) struct Metrics {
     pub(crate) ticks: IntCounter,
     pub(crate) lag: IntGaugeVec,
     pub(crate) batch_seconds: Histogram,
+    pub(crate) partitions: IntGauge,
+    pub(crate) takeovers: IntCounter,
+    pub(crate) takeover_seconds: Histogram,
+    pub(crate) written_again: IntCounter,
 }
 
 impl Metrics {
@@ -45,6 +50,27 @@ impl Metrics {
                 "Time to fold one batch of events and to log what came of it.",
                 &service_runtime::LATENCY_BUCKETS,
             ),
+            partitions: registry.gauge("memos_working_memory_partitions", "Partitions that this process owns."),
+            takeovers: registry
+                .counter("memos_working_memory_takeovers_total", "Partitions that this process has taken over."),
+            takeover_seconds: registry.histogram(
+                "memos_working_memory_takeover_seconds",
+                "Time to read a partition's states and windows to the end before working on it.",
+                &service_runtime::LATENCY_BUCKETS,
+            ),
+            written_again: registry.counter(
+                "memos_working_memory_rows_written_again_total",
+                "States that a former owner had written an older one over, and that were written again.",
+            ),
+        }
+    }
+
+    /// Shows nothing any more of a partition that was given up.
+    pub(crate) fn forget(&self, partition: Partition) {
+        let label = partition.to_string();
+        for gauge in [&self.actors, &self.lag] {
+            // An error only says that it was never shown.
+            drop(gauge.remove_label_values(&[&label]));
         }
     }
 }

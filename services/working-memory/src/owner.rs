@@ -1,4 +1,10 @@
 //! The owner of one partition: reads, lets actors fold, logs what came of it.
+//!
+//! Another process may have become the owner while this one was paused, or this one may be the new owner while the old
+//! one still writes. Both fold the same log, so they write the same windows, and the second record of one is a repeat.
+//! Under other rules they may close windows elsewhere; then the windows overlap, and the consolidator takes of each what
+//! was not covered before. What remains is `working`, which is compacted: an older row over a newer one is written over
+//! again by the owner. `deploy/decisions/009-two-writers.md` has the reasons.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,6 +16,7 @@ use event_log::envelope::{self, OpenFrom, Working};
 use event_log::{Appended, Limits, Offset, Partition, Record, Timestamp, Topic, now};
 use memory_core::working_memory::{Boundary, Closed};
 use memory_core::{Handle, Recorded, WorkingMemory};
+use memory_store::Replica;
 use tokio::sync::watch;
 
 use crate::actor::{Apply, Folded, MakeTick, Passivate, SubjectActor};
@@ -17,17 +24,29 @@ use crate::error::Error;
 use crate::metrics::Metrics;
 use crate::restore::{self, Logged};
 use crate::roster::Roster;
-use crate::{NAME, Parts};
+use crate::{Context, NAME};
 
 /// How often idle subjects are looked for, and the position of open windows is written.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
 /// How long the log gets to drain a full queue before the next try.
 const FULL_WAIT: Duration = Duration::from_millis(5);
 
+/// Why an owner is to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LetGo {
+    /// Another process will own the partition next.
+    Revoked,
+    /// Another process owns it already.
+    Lost,
+}
+
 pub(crate) struct Owner {
-    parts: Parts,
+    parts: Context,
+    replica: Replica,
     metrics: Metrics,
     partition: Partition,
+    /// The partition is to be given up.
+    let_go: watch::Receiver<Option<LetGo>>,
     /// Where to read on in `interactions`.
     next: Offset,
     roster: Roster,
@@ -40,16 +59,30 @@ pub(crate) struct Owner {
 }
 
 impl Owner {
-    pub(crate) fn take_over(parts: &Parts, metrics: Metrics, partition: Partition) -> Result<Self, Error> {
-        let (marker, logged) = restore::restore(&*parts.log, &parts.store, partition)?;
+    pub(crate) fn take_over(
+        parts: &Context,
+        metrics: Metrics,
+        partition: Partition,
+        let_go: watch::Receiver<Option<LetGo>>,
+    ) -> Result<Self, Error> {
+        let replica = Replica::new(Arc::clone(&parts.log), Arc::clone(&parts.store), Limits::default());
+        parts.store.forget_spilled(partition, parts.log.partitions())?;
+        let (marker, logged) = restore::restore(&replica, partition)?;
         let next = marker.interactions;
         let logged_below = parts.log.watermarks(&Topic::Interactions, partition)?.high;
         let (parts, roster, kept_house) = (parts.clone(), Roster::default(), Instant::now());
-        Ok(Self { parts, metrics, partition, next, roster, logged, logged_below, marker, kept_house })
+        Ok(Self { parts, replica, metrics, partition, let_go, next, roster, logged, logged_below, marker, kept_house })
     }
 
+    /// Works until the partition is to be given up or the process stops. Nothing is in flight then.
     pub(crate) async fn run(mut self, mut news: watch::Receiver<u64>) -> Result<(), Error> {
-        while !self.parts.stop.is_stopped() {
+        self.write_again().await?;
+        loop {
+            let told = *self.let_go.borrow();
+            if self.parts.stop.is_stopped() || told.is_some() {
+                self.leave(told).await?;
+                return Ok(());
+            }
             news.borrow_and_update();
             let busy = self.turn().await?;
             if self.kept_house.elapsed() >= HOUSEKEEPING {
@@ -60,6 +93,17 @@ impl Owner {
                 drop(news.changed().await);
             }
         }
+    }
+
+    /// Leaves the partition to whoever comes next, with as little to read again as there can be.
+    async fn leave(&mut self, told: Option<LetGo>) -> Result<(), Error> {
+        match told {
+            Some(LetGo::Revoked) => self.mark().await?,
+            // Another process owns it already, or the process is told to stop: nothing more is written than must be.
+            Some(LetGo::Lost) | None => {}
+        }
+        self.metrics.forget(self.partition);
+        self.parts.store.forget_spilled(self.partition, self.parts.log.partitions())?;
         Ok(())
     }
 
@@ -172,7 +216,7 @@ impl Owner {
         };
         // They end where they ended, whatever the rules say now.
         for window in self.logged.get(&subject).into_iter().flatten() {
-            memory.expect_window(*window);
+            restore::rest(*window, memory.window_from()).into_iter().for_each(|window| memory.expect_window(window));
         }
         Ok(memory)
     }
@@ -244,7 +288,32 @@ impl Owner {
         let row = |boundary| envelope::working(Working::Boundary { log, boundary: Box::new(boundary) }, now);
         let rows = boundaries.into_values().map(row).collect();
         self.append(&Topic::Working, rows).await?;
-        restore::catch_up_table(&*self.parts.log, &self.parts.store, self.partition)
+        Ok(self.replica.catch_up_working(self.partition)?)
+    }
+
+    /// Writes rows of `working` again that a former owner has written an older one over: compaction would keep that one.
+    async fn write_again(&mut self) -> Result<(), Error> {
+        self.parts.log.watermarks(&Topic::Working, self.partition)?;
+        self.replica.catch_up_working(self.partition)?;
+        let overwritten = self.parts.store.overwritten(self.partition)?;
+        let (log, now) = (self.parts.log.id(), now());
+        let mut rows = Vec::new();
+        for subject in &overwritten.boundaries {
+            if let Some(boundary) = self.parts.store.boundary(log, *subject)? {
+                rows.push(envelope::working(Working::Boundary { log, boundary: Box::new(boundary) }, now));
+            }
+        }
+        if overwritten.marker {
+            let marker = self.parts.store.open_from(log, self.partition)?;
+            rows.push(envelope::working(Working::Open { log, partition: self.partition, marker }, now));
+        }
+        if rows.is_empty() {
+            return Ok(());
+        }
+        tracing::warn!(partition = %self.partition, rows = rows.len(), "a former owner wrote older rows; they are written over");
+        self.metrics.written_again.inc_by(u64::try_from(rows.len()).unwrap_or(u64::MAX));
+        self.append(&Topic::Working, rows).await?;
+        Ok(self.replica.catch_up_working(self.partition)?)
     }
 
     async fn append(&self, topic: &Topic, records: Vec<Record>) -> Result<Vec<Offset>, Error> {
@@ -281,7 +350,8 @@ impl Owner {
         for subject in self.roster.idle_since(ago(self.parts.settings.passivate_after_seconds)) {
             self.passivate(subject, "idle").await?;
         }
-        self.mark().await
+        self.mark().await?;
+        self.write_again().await
     }
 
     /// Appends a tick for a subject: it closes the window unless something comes first.
@@ -324,7 +394,7 @@ impl Owner {
         }
         let row = Working::Open { log: self.parts.log.id(), partition: self.partition, marker };
         self.append(&Topic::Working, vec![envelope::working(row, now())]).await?;
-        restore::catch_up_table(&*self.parts.log, &self.parts.store, self.partition)?;
+        self.replica.catch_up_working(self.partition)?;
         self.marker = marker;
         self.parts.log.release(NAME, &Topic::Interactions, self.partition, marker.interactions)?;
         self.parts.log.release(NAME, &Topic::Consolidations, self.partition, marker.consolidations)?;

@@ -6,32 +6,19 @@ use event_log::envelope::{self, OpenFrom};
 use event_log::{EventLog, Limits, Offset, Partition, Topic};
 use memory_core::position::lost;
 use memory_core::{Handle, Interval, Seq};
-use memory_store::Store;
+use memory_store::Replica;
 
 use crate::Error;
 
 /// Windows on the log whose boundaries may not have been written, by subject, oldest first.
 pub(crate) type Logged = HashMap<Handle, Vec<Interval<Seq>>>;
 
-/// Brings the table of a partition up to the end of `working`, as every reader of that topic does.
-pub(crate) fn catch_up_table(log: &dyn EventLog, store: &Store, partition: Partition) -> Result<(), Error> {
-    loop {
-        let from = store.position(log.id(), &Topic::Working, partition)?;
-        let batch = log.read(&Topic::Working, partition, from, Limits::default())?;
-        if batch.next == from {
-            return Ok(());
-        }
-        let mut rows = Vec::with_capacity(batch.records.len());
-        for stored in &batch.records {
-            rows.extend(envelope::read_working(stored)?);
-        }
-        store.apply_working(log.id(), partition, &rows, batch.next)?;
-    }
-}
-
 /// Where to begin, and the windows that stand on the log already.
-pub(crate) fn restore(log: &dyn EventLog, store: &Store, partition: Partition) -> Result<(OpenFrom, Logged), Error> {
-    catch_up_table(log, store, partition)?;
+pub(crate) fn restore(replica: &Replica, partition: Partition) -> Result<(OpenFrom, Logged), Error> {
+    let (log, store) = (replica.log(), replica.store());
+    // It looks how far the topics go, so that what a former owner wrote is read.
+    replica.begin(partition)?;
+    replica.catch_up_working(partition)?;
     let marker = store.open_from(log.id(), partition)?;
     let low = log.watermarks(&Topic::Interactions, partition)?.low;
     if let Some(gone) = lost(marker.interactions, low) {
@@ -48,11 +35,22 @@ pub(crate) fn restore(log: &dyn EventLog, store: &Store, partition: Partition) -
         for stored in &batch.records {
             let subject = envelope::subject_of(&stored.record);
             if let (Some(subject), Some(range)) = (subject, envelope::range_of(&stored.record)) {
-                logged.entry(subject).or_default().push(range);
+                follow(logged.entry(subject).or_default(), range);
             }
         }
     }
     Ok((marker, logged))
+}
+
+/// Adds a window as the consolidator takes it: what earlier windows cover already is a repeat, and the rest stands.
+fn follow(windows: &mut Vec<Interval<Seq>>, window: Interval<Seq>) {
+    let end = windows.last().map_or(window.from, |last| last.to);
+    windows.extend(rest(window, end));
+}
+
+/// What of a window lies at or above a position; `None` when nothing.
+pub(crate) fn rest(window: Interval<Seq>, position: Seq) -> Option<Interval<Seq>> {
+    (window.to > position).then(|| Interval { from: window.from.max(position), to: window.to })
 }
 
 /// The events of one subject in `[from, to)` of its partition, for building an actor again.

@@ -1,46 +1,129 @@
-//! The thread of working memory: one owner per partition, and the news from the log.
+//! The thread of working memory: one owner per partition that is this process's own, and the news from the log.
+//!
+//! A partition changes hands between two batches. A new owner reads what others wrote before it folds anything; one that
+//! is to end finishes its batch, and only then the partition is given up.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use actix_rt::task::JoinHandle;
+use event_log::ownership::{Change, Ownership, Revoked};
 use event_log::{EventLog, Partition};
-use service_runtime::{State, Stop};
+use service_runtime::{Health, State, Stop};
 use tokio::sync::watch;
 
 use crate::error::Error;
 use crate::metrics::Metrics;
-use crate::owner::Owner;
-use crate::{NAME, Parts};
+use crate::owner::{LetGo, Owner};
+use crate::{Context, NAME, Parts};
 
 /// How long the waiting thread sleeps at most before it looks whether to stop.
 const NEWS_WAIT: Duration = Duration::from_millis(100);
 
 pub(crate) async fn run(parts: Parts) -> Result<(), Error> {
-    parts.health.set(NAME, State::Starting);
-    parts.store.forget_spilled()?;
-    let metrics = Metrics::new(&parts.metrics);
-    let mut owners = Vec::new();
-    for partition in Partition::all(parts.log.partitions()) {
-        owners.push(Owner::take_over(&parts, metrics.clone(), partition)?);
-    }
+    let Parts { log, store, mut ownership, interactions, rules, settings, fold, metrics, health, stop } = parts;
+    health.set(NAME, State::Starting);
     let (news_tx, news) = watch::channel(0);
-    let waiter = spawn_waiter(Arc::clone(&parts.log), parts.stop.clone(), news_tx)?;
-    parts.health.set(NAME, State::Ready);
-    tracing::info!(partitions = owners.len(), "working memory runs");
-    let tasks: Vec<_> = owners.into_iter().map(|owner| actix_rt::spawn(owner.run(news.clone()))).collect();
-    let mut result = Ok(());
-    for task in tasks {
-        let ended = task.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
-        if ended.is_err() && result.is_ok() {
-            // The other owners must not go on as if nothing had happened.
-            parts.stop.stop();
-            result = ended;
-        }
+    let waiter = spawn_waiter(Arc::clone(&log), stop.clone(), news_tx)?;
+    let context = Context { log, store, interactions, rules, settings, fold, stop: stop.clone() };
+    let mut owners = Owners { context, metrics: Metrics::new(&metrics), health, news, running: BTreeMap::new() };
+    tracing::info!("working memory runs");
+    let mut result = owners.serve(&mut *ownership).await;
+    // The other owners must not go on as if nothing had happened.
+    stop.stop();
+    let left = owners.end(|_| true, None).await;
+    if result.is_ok() {
+        result = left;
     }
     if waiter.join().is_err() {
         tracing::error!("the thread that waits for news panicked");
     }
     result
+}
+
+struct Owners {
+    context: Context,
+    metrics: Metrics,
+    health: Health,
+    news: watch::Receiver<u64>,
+    running: BTreeMap<Partition, Running>,
+}
+
+/// An owner at work.
+struct Running {
+    let_go: watch::Sender<Option<LetGo>>,
+    task: JoinHandle<Result<(), Error>>,
+}
+
+impl Owners {
+    /// Follows the ownership until told to stop, or until an owner fails.
+    async fn serve(&mut self, ownership: &mut dyn Ownership) -> Result<(), Error> {
+        let mut news = self.news.clone();
+        while !self.context.stop.is_stopped() {
+            while let Some(change) = ownership.next(Duration::ZERO)? {
+                match change {
+                    Change::Assigned(partitions) => self.take_over(&partitions)?,
+                    Change::Revoked(revoked) => self.let_go(revoked).await?,
+                }
+                self.metrics.partitions.set(i64::try_from(self.running.len()).unwrap_or(i64::MAX));
+            }
+            // Who owns nothing is ready as well: it is there for when another one is not.
+            self.health.set(NAME, State::Ready);
+            if self.running.values().any(|running| running.task.is_finished()) {
+                return Ok(());
+            }
+            // It comes at least every 100 ms; a closed channel means a stop.
+            drop(news.changed().await);
+        }
+        Ok(())
+    }
+
+    fn take_over(&mut self, partitions: &[Partition]) -> Result<(), Error> {
+        self.health.set(NAME, State::Starting);
+        for partition in partitions {
+            let started = Instant::now();
+            let (let_go, told) = watch::channel(None);
+            let owner = Owner::take_over(&self.context, self.metrics.clone(), *partition, told)?;
+            let took = started.elapsed().as_secs_f64();
+            self.metrics.takeovers.inc();
+            self.metrics.takeover_seconds.observe(took);
+            tracing::info!(%partition, seconds = took, "partition taken over");
+            let task = actix_rt::spawn(owner.run(self.news.clone()));
+            self.running.insert(*partition, Running { let_go, task });
+        }
+        Ok(())
+    }
+
+    /// Lets the owners of these partitions finish what they are at; then the partitions are free.
+    async fn let_go(&mut self, revoked: Revoked) -> Result<(), Error> {
+        if revoked.lost {
+            tracing::warn!(partitions = ?revoked.partitions, "partitions were lost: another process has them already");
+        } else {
+            tracing::info!(partitions = ?revoked.partitions, "partitions are given up");
+        }
+        let why = if revoked.lost { LetGo::Lost } else { LetGo::Revoked };
+        self.end(|partition| revoked.partitions.contains(&partition), Some(why)).await
+    }
+
+    /// Tells owners to end, and waits for all of them; answers the first error.
+    async fn end(&mut self, which: impl Fn(Partition) -> bool, why: Option<LetGo>) -> Result<(), Error> {
+        let (ending, staying) =
+            std::mem::take(&mut self.running).into_iter().partition(|(partition, _)| which(*partition));
+        self.running = staying;
+        let ending: BTreeMap<Partition, Running> = ending;
+        for running in ending.values() {
+            running.let_go.send_replace(why);
+        }
+        let mut result = Ok(());
+        for running in ending.into_values() {
+            let ended = running.task.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+            if result.is_ok() {
+                result = ended;
+            }
+        }
+        result
+    }
 }
 
 /// The log tells its news by blocking; owners are asynchronous.

@@ -5,6 +5,8 @@
 mod backpressure;
 #[path = "service/crash.rs"]
 mod crash;
+#[path = "service/hands.rs"]
+mod hands;
 #[path = "service/idle.rs"]
 mod idle;
 #[path = "service/kit.rs"]

@@ -4,14 +4,19 @@
 //! [`run`] returns. Each case gets a log of its own with [`PARTITIONS`] partitions, [`inlet`] as its only inlet,
 //! [`RETENTION`] for what was read in `interactions` and for everything in `dead-letters`, the same for tombstones, and
 //! segments small enough that a hundred records fill several.
+//!
+//! Where brokers keep the records, three things differ, and only these ([`run_kept_by_brokers`]): time passes by itself
+//! instead of being told, so that such a log is opened with a retention of moments where a case is about ageing; readers
+//! do not hold retention back; and records carry the broker's time. A log may also begin with holes.
 
 mod compaction;
 mod order;
 mod records;
 mod retention;
 
+use std::ops::Deref;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::{
     EventLog, InletName, Limits, Offset, Partition, Record, Retention, RetentionByTopic, Stored, Timestamp, Topic,
@@ -42,43 +47,131 @@ pub fn retention() -> RetentionByTopic {
     }
 }
 
-type Case = fn(&dyn EventLog);
+type Case = fn(&Bench<'_>);
 
-const CASES: &[(&str, Case)] = &[
-    ("an empty log", order::an_empty_log),
-    ("order and contiguous batches", order::batches_are_contiguous),
-    ("resume in the middle of a batch", order::reading_resumes_in_the_middle_of_a_batch),
-    ("concurrent callers", order::concurrent_callers_keep_their_order),
-    ("two readers", order::two_readers_do_not_disturb_each_other),
-    ("waiting", order::waiting_ends_when_something_is_durable),
-    ("unknown coordinates", order::unknown_coordinates_are_refused),
-    ("every part of a record", records::every_part_comes_back),
-    ("large records", records::large_records_pass),
-    ("too large an append", records::an_append_beyond_the_queue_is_refused),
-    ("read limits", records::limits_bound_a_read),
-    ("commits", retention::commits_are_remembered),
-    ("unread records", retention::unread_records_are_never_trimmed),
-    ("lost records", retention::what_was_trimmed_is_an_error),
-    ("dead letters", retention::age_alone_trims_where_nobody_registers),
-    ("kept for good", retention::receipts_stay),
-    ("compaction", compaction::the_newest_of_each_key_stays),
-    ("tombstones", compaction::tombstones_go_when_their_time_is_over),
-    ("tombstones and slow readers", compaction::a_tombstone_waits_for_a_slow_reader),
+/// Which logs a case is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum For {
+    All,
+    /// All; records must age, where time is not told.
+    AllAgeing,
+    /// Those whose readers hold retention back.
+    HeldByReaders,
+}
+
+const CASES: &[(&str, For, Case)] = &[
+    ("an empty log", For::All, order::an_empty_log),
+    ("order and contiguous batches", For::All, order::batches_are_contiguous),
+    ("resume in the middle of a batch", For::All, order::reading_resumes_in_the_middle_of_a_batch),
+    ("concurrent callers", For::All, order::concurrent_callers_keep_their_order),
+    ("two readers", For::All, order::two_readers_do_not_disturb_each_other),
+    ("waiting", For::All, order::waiting_ends_when_something_is_durable),
+    ("unknown coordinates", For::All, order::unknown_coordinates_are_refused),
+    ("every part of a record", For::All, records::every_part_comes_back),
+    ("large records", For::All, records::large_records_pass),
+    ("too large an append", For::All, records::an_append_beyond_the_queue_is_refused),
+    ("read limits", For::All, records::limits_bound_a_read),
+    ("commits", For::All, retention::commits_are_remembered),
+    ("unread records", For::HeldByReaders, retention::unread_records_are_never_trimmed),
+    ("lost records", For::AllAgeing, retention::what_was_trimmed_is_an_error),
+    ("dead letters", For::AllAgeing, retention::age_alone_trims_where_nobody_registers),
+    ("kept for good", For::AllAgeing, retention::receipts_stay),
+    ("compaction", For::AllAgeing, compaction::the_newest_of_each_key_stays),
+    ("tombstones", For::AllAgeing, compaction::tombstones_go_when_their_time_is_over),
+    ("tombstones and slow readers", For::HeldByReaders, compaction::a_tombstone_waits_for_a_slow_reader),
 ];
 
-/// Runs every case on a log that `open` makes for it.
+/// Runs every case on a log that `open` makes for it, and that ages when [`EventLog::maintain`] is told a time.
 ///
 /// # Panics
 /// When the implementation does not conform; the thread's name says in which case.
 pub fn run(open: &(dyn Fn() -> Box<dyn EventLog> + Sync)) {
-    for (name, case) in CASES {
-        thread::scope(|scope| {
-            let body = || case(open().as_ref());
-            let thread = thread::Builder::new().name((*name).to_owned()).spawn_scoped(scope, body);
-            let ended = thread.expect("the system has a thread to spare").join();
-            assert!(ended.is_ok(), "the log does not conform: {name}");
-        });
+    for (name, _, case) in CASES {
+        run_case(name, *case, false, open);
     }
+}
+
+/// Runs every case that is about a log kept by brokers. `open` is told whether the records of the log must age: then
+/// their retention and that of tombstones is a few seconds, segments are closed as soon as possible, and brokers look
+/// often. Otherwise nothing may age.
+///
+/// # Panics
+/// When the implementation does not conform; the thread's name says in which case.
+pub fn run_kept_by_brokers(open: &(dyn Fn(bool) -> Box<dyn EventLog> + Sync)) {
+    for (name, about, case) in CASES {
+        if *about != For::HeldByReaders {
+            run_case(name, *case, true, &|| open(*about == For::AllAgeing));
+        }
+    }
+}
+
+fn run_case(name: &str, case: Case, brokers: bool, open: &(dyn Fn() -> Box<dyn EventLog> + Sync)) {
+    thread::scope(|scope| {
+        let body = || case(&Bench { log: open().as_ref(), brokers });
+        let thread = thread::Builder::new().name(name.to_owned()).spawn_scoped(scope, body);
+        let ended = thread.expect("the system has a thread to spare").join();
+        assert!(ended.is_ok(), "the log does not conform: {name}");
+    });
+}
+
+/// A log in a case.
+struct Bench<'a> {
+    log: &'a dyn EventLog,
+    /// Whether brokers keep it.
+    brokers: bool,
+}
+
+impl<'a> Deref for Bench<'a> {
+    type Target = dyn EventLog + 'a;
+
+    fn deref(&self) -> &Self::Target {
+        self.log
+    }
+}
+
+impl Bench<'_> {
+    /// Lets records age until `done`: tells the time where it is told, and waits for the brokers elsewhere.
+    fn age(&self, times: u32, what: &str, mut done: impl FnMut() -> bool) {
+        if !self.brokers {
+            self.maintain(later(times)).expect("nothing is broken");
+            assert!(done(), "{what}");
+            return;
+        }
+        let deadline = Instant::now() + Duration::from_secs(120);
+        while !done() {
+            assert!(Instant::now() < deadline, "the brokers did not do it in time: {what}");
+            thread::park_timeout(Duration::from_millis(100));
+        }
+    }
+
+    /// Where the partition ends now: what a case appends begins there.
+    fn end(&self, topic: &Topic, partition: Partition) -> Offset {
+        self.watermarks(topic, partition).expect("it exists").high
+    }
+
+    /// The record as it can be compared: without its time where the broker sets that.
+    fn comparable(&self, record: Record) -> Record {
+        if self.brokers { Record { timestamp: Timestamp::default(), ..record } } else { record }
+    }
+
+    /// Everything kept of a partition, once the brokers are done with it.
+    fn settled(&self, topic: &Topic, partition: Partition) -> Vec<Stored> {
+        let mut kept = read_all(self, topic, partition, Offset::FIRST, 100);
+        let mut since = Instant::now();
+        while self.brokers && since.elapsed() < Duration::from_secs(3) {
+            thread::park_timeout(Duration::from_millis(200));
+            let now = read_all(self, topic, partition, Offset::FIRST, 100);
+            if now != kept {
+                (kept, since) = (now, Instant::now());
+            }
+        }
+        kept
+    }
+}
+
+/// The offset this far behind another.
+fn behind(offset: Offset, by: u64) -> Offset {
+    Offset::new(offset.get() + by)
 }
 
 /// Appends until the log answers that it is full, and then sees that it takes more once the queue is shorter. For a
@@ -124,12 +217,12 @@ fn tombstone(key: &str) -> Record {
     Record { key: key.as_bytes().to_vec(), ..Record::default() }
 }
 
-fn put(log: &dyn EventLog, topic: &Topic, partition: Partition, records: Vec<Record>) -> Vec<Offset> {
+fn put(log: &Bench<'_>, topic: &Topic, partition: Partition, records: Vec<Record>) -> Vec<Offset> {
     log.append(topic, partition, records).expect("there is room").wait().expect("it becomes durable")
 }
 
 /// Appends `count` numbered records of the time 0, a few at a time, so that they spread over segments.
-fn fill(log: &dyn EventLog, topic: &Topic, partition: Partition, count: usize) {
+fn fill(log: &Bench<'_>, topic: &Topic, partition: Partition, count: usize) {
     let records: Vec<Record> = (0..count).map(|i| record(&format!("k{i}"), &format!("{i:0100}"))).collect();
     for few in records.chunks(5) {
         put(log, topic, partition, few.to_vec());
@@ -137,7 +230,7 @@ fn fill(log: &dyn EventLog, topic: &Topic, partition: Partition, count: usize) {
 }
 
 /// Everything from `from` on, in batches of at most `at_once` records.
-fn read_all(log: &dyn EventLog, topic: &Topic, partition: Partition, from: Offset, at_once: usize) -> Vec<Stored> {
+fn read_all(log: &Bench<'_>, topic: &Topic, partition: Partition, from: Offset, at_once: usize) -> Vec<Stored> {
     let mut all = Vec::new();
     let mut next = from;
     let limits = Limits { records: at_once, ..Limits::default() };
@@ -145,13 +238,18 @@ fn read_all(log: &dyn EventLog, topic: &Topic, partition: Partition, from: Offse
         let batch = log.read(topic, partition, next, limits).expect("what is kept can be read");
         assert!(batch.records.len() <= at_once.max(1));
         assert!(batch.records.iter().all(|stored| stored.offset >= next && stored.offset < batch.next));
+        if batch.records.is_empty() && batch.next > next {
+            // A hole.
+            next = batch.next;
+            continue;
+        }
         if batch.records.is_empty() {
             let high = log.watermarks(topic, partition).expect("the partition exists").high;
             assert_eq!(batch.next, high, "a read without records has reached the end");
             return all;
         }
         next = batch.next;
-        all.extend(batch.records);
+        all.extend(batch.records.into_iter().map(|s| Stored { record: log.comparable(s.record), ..s }));
     }
 }
 

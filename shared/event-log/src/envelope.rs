@@ -240,11 +240,47 @@ pub fn step_key(subject: Handle, number: StepNumber, writer: Uuid) -> Vec<u8> {
     [subject.as_bytes().as_slice(), &number.get().to_be_bytes(), writer.as_bytes()].concat()
 }
 
-/// A record for `memories`.
+/// The writer that the key of a step's record names; `None` when it is no such key.
+#[must_use]
+pub fn writer_of(key: &[u8]) -> Option<Uuid> {
+    let writer: &[u8; 16] = key.get(Handle::BYTES + 8..)?.try_into().ok()?;
+    Some(Uuid::from_bytes(*writer))
+}
+
+/// The newest step of a subject that its writer had read back from the log when it decided another one. All steps
+/// between the two are of the same writer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct After {
+    pub number: StepNumber,
+    pub writer: Uuid,
+}
+
+/// The header of a step that tells [`After`].
+const AFTER_HEADER: &str = "memos_after";
+
+/// A record for `memories` of a writer that wrote every earlier step of the subject itself.
 #[must_use]
 pub fn step(step: &Step, writer: Uuid, now: Timestamp) -> Record {
+    step_after(step, writer, None, now)
+}
+
+/// A record for `memories` that was decided on the steps up to `after`.
+#[must_use]
+pub fn step_after(step: &Step, writer: Uuid, after: Option<After>, now: Timestamp) -> Record {
     let key = step_key(step.subject, step.number, writer);
-    Record { key, value: Some(encode(step)), headers: Vec::new(), timestamp: now }
+    let tell = |after| serde_json::to_vec(&after).expect("a number and an id are plain data");
+    let headers = after.map(|after| (AFTER_HEADER.to_owned(), Some(tell(after)))).into_iter().collect();
+    Record { key, value: Some(encode(step)), headers, timestamp: now }
+}
+
+/// What a step was decided on; `None` when its writer wrote every earlier step itself.
+///
+/// # Errors
+/// [`Error::Malformed`].
+pub fn after_of(stored: &Stored) -> Result<Option<After>, Error> {
+    let Some(text) = stored.record.header(AFTER_HEADER) else { return Ok(None) };
+    let malformed = |source| Error::Malformed { topic: Topic::Memories, offset: stored.offset, source };
+    serde_json::from_slice(text).map(Some).map_err(malformed)
 }
 
 /// A tombstone for a step that a snapshot replaced, or that lost.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::{Offset, Partition, Topic};
+use crate::{LogId, Offset, Partition, Topic};
 
 /// What the caller must do about an [`Error`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -74,6 +74,31 @@ pub enum Error {
     /// A file disappeared under a read-only log, because its writer trimmed or compacted it.
     #[error("{} was trimmed or compacted since the log was opened read-only: open it again", file.display())]
     Changed { file: PathBuf },
+    /// A record that was taken for appending did not become durable, or nobody knows whether it did.
+    #[error("{topic}/{partition} did not take a record: {reason}")]
+    Undelivered { topic: Topic, partition: Partition, reason: String },
+    /// No broker answered for so long that going on makes no sense.
+    #[error("the brokers did not {action} for {seconds} seconds: {reason}")]
+    Away { action: String, seconds: u64, reason: String },
+    /// A broker answered, and waiting does not change its answer.
+    #[error("the brokers do not {action}: {reason}")]
+    Refused { action: String, reason: String },
+    /// The brokers have no such topic.
+    #[error(
+        "there is no topic {name} at the brokers: create the topics with `memos topics create`, or see decision 008 if it was there before"
+    )]
+    NoTopic { name: String },
+    /// The count of partitions is fixed for the life of a log.
+    #[error(
+        "topic {name} has {has} partitions and {asked} are configured: the count is fixed for the life of a log, so set `partitions` to what there is or move to new topics by export and import"
+    )]
+    TopicPartitions { name: String, has: u32, asked: u32 },
+    /// A partition is not the one it was when the log was made: offsets and what is stored elsewhere belong to another.
+    #[error("topic {name} partition {partition} was created anew or belongs to another log ({}, the log is {}): see decision 008 for the way on", shown(*has), shown(*expected))]
+    CreatedAnew { name: String, partition: Partition, has: Option<LogId>, expected: Option<LogId> },
+    /// Another process took this one's place in its group, or the group has no place for it.
+    #[error("this process is no member of group {group} any more: {reason}")]
+    Expelled { group: String, reason: String },
     /// The operating system refused.
     #[error("failed to {action} {}", file.display())]
     Io {
@@ -84,13 +109,23 @@ pub enum Error {
     },
 }
 
+fn shown(id: Option<LogId>) -> String {
+    id.map_or_else(|| "it says of no log".to_owned(), |id| id.to_string())
+}
+
 impl Error {
     /// What to do about it.
     #[must_use]
     pub const fn kind(&self) -> ErrorKind {
         match self {
             Self::Full { .. } => ErrorKind::Full,
-            Self::Stopped { .. } | Self::Closed | Self::Lost { .. } | Self::Io { .. } => ErrorKind::Fenced,
+            Self::Stopped { .. }
+            | Self::Closed
+            | Self::Lost { .. }
+            | Self::Io { .. }
+            | Self::Undelivered { .. }
+            | Self::Away { .. }
+            | Self::Expelled { .. } => ErrorKind::Fenced,
             Self::TooLarge { .. }
             | Self::ReadOnly
             | Self::Beyond { .. }
@@ -98,9 +133,12 @@ impl Error {
             | Self::Setting { .. }
             | Self::Locked { .. }
             | Self::Missing { .. }
-            | Self::UnknownVersion { .. } => ErrorKind::Invalid,
+            | Self::UnknownVersion { .. }
+            | Self::Refused { .. }
+            | Self::NoTopic { .. }
+            | Self::TopicPartitions { .. } => ErrorKind::Invalid,
             Self::UnknownTopic { .. } | Self::UnknownPartition { .. } => ErrorKind::Bug,
-            Self::Corrupt { .. } => ErrorKind::Corrupt,
+            Self::Corrupt { .. } | Self::CreatedAnew { .. } => ErrorKind::Corrupt,
             Self::Changed { .. } => ErrorKind::Retry,
         }
     }

@@ -8,6 +8,7 @@
 //! Of a CloudEvent, `id` and `time` fill in for the interaction's own if those are missing. Its `source`, `type` and
 //! `subject` are handed over and change nothing: who an interaction belongs to is said inside it.
 
+mod headers;
 mod json;
 mod refused;
 
@@ -15,9 +16,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
+pub use crate::inlet::headers::{one_line, text};
 pub use crate::inlet::refused::Refused;
 
 use crate::Record;
+use crate::inlet::headers::{attribute_header, is_binary};
 
 /// How much one record may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +85,7 @@ pub fn parse(record: &Record, limits: &InletLimits) -> Result<RawEvent, Refused>
     if value.len() > limits.max_bytes {
         return Err(Refused::TooLarge { bytes: value.len(), limit: limits.max_bytes });
     }
-    let content_type = header(record, "content-type")?.map(|found| found.trim().to_ascii_lowercase());
+    let content_type = text(record, "content-type")?.map(|found| found.trim().to_ascii_lowercase());
     let mut event = match content_type {
         Some(found) if found.starts_with("application/cloudevents") => structured(value, &found, limits)?,
         found if is_binary(record) => binary(record, value, found.as_deref(), limits)?,
@@ -93,8 +96,8 @@ pub fn parse(record: &Record, limits: &InletLimits) -> Result<RawEvent, Refused>
         }
     };
     // The headers are of this hop, an attribute in the envelope may be of an earlier one.
-    event.trace.traceparent = header(record, "traceparent")?.or(event.trace.traceparent);
-    event.trace.tracestate = header(record, "tracestate")?.or(event.trace.tracestate);
+    event.trace.traceparent = text(record, "traceparent")?.or(event.trace.traceparent);
+    event.trace.tracestate = text(record, "tracestate")?.or(event.trace.tracestate);
     Ok(event)
 }
 
@@ -198,53 +201,4 @@ fn json_content(content_type: Option<&str>) -> Result<(), Refused> {
     } else {
         Err(Refused::ContentTypeUnsupported { found: found.to_owned() })
     }
-}
-
-/// A header by its name in any case; `None` when it is missing or null.
-fn header(record: &Record, name: &str) -> Result<Option<String>, Refused> {
-    let found = record.headers.iter().find(|(n, value)| n.eq_ignore_ascii_case(name) && value.is_some());
-    let Some((name, Some(value))) = found else { return Ok(None) };
-    match std::str::from_utf8(value) {
-        Ok(text) => Ok(Some(text.to_owned())),
-        Err(_) => Err(Refused::HeaderNotText { name: name.clone() }),
-    }
-}
-
-/// The attribute's name, if the header is one in either spelling.
-fn attribute_name(header: &str) -> Option<&str> {
-    let (prefix, name) = header.split_at_checked(3)?;
-    (prefix.eq_ignore_ascii_case("ce_") || prefix.eq_ignore_ascii_case("ce-")).then_some(name)
-}
-
-fn is_binary(record: &Record) -> bool {
-    record.headers.iter().any(|(name, _)| attribute_name(name).is_some())
-}
-
-/// An attribute from its header. HTTP's spelling comes with HTTP's percent-encoding.
-fn attribute_header(record: &Record, attribute: &str) -> Result<Option<String>, Refused> {
-    if let Some(text) = header(record, &format!("ce_{attribute}"))? {
-        return Ok(Some(text));
-    }
-    let name = format!("ce-{attribute}");
-    let Some(text) = header(record, &name)? else { return Ok(None) };
-    percent_decoded(&text).map(Some).ok_or(Refused::HeaderNotText { name })
-}
-
-fn percent_decoded(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, behind)) = rest.split_first() {
-        let digits = behind.get(..2).filter(|_| byte == b'%').and_then(|two| std::str::from_utf8(two).ok());
-        match digits.and_then(|two| u8::from_str_radix(two, 16).ok()) {
-            Some(decoded) => {
-                bytes.push(decoded);
-                rest = &behind[2..];
-            }
-            None => {
-                bytes.push(byte);
-                rest = behind;
-            }
-        }
-    }
-    String::from_utf8(bytes).ok()
 }

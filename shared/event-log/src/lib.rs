@@ -5,8 +5,8 @@
 //! resolved is durable, a reader sees durable records only, and what can no longer be read is an error and never
 //! a shorter answer. Reads block a dedicated thread and are synchronous; appends are queued and resolve later.
 //!
-//! [`LocalLog`] keeps the log in segment files beside the process, [`MemLog`] in memory. Both pass the suite in
-//! [`conformance`], which the next implementation must pass as well.
+//! [`LocalLog`] keeps the log in segment files beside the process, [`kafka::KafkaLog`] in a Kafka cluster, [`MemLog`] in
+//! memory. All pass the one suite in [`conformance`].
 //!
 //! The formats of what crosses the border live here too: [`inlet`] reads what product services publish, and
 //! [`dead_letter`] keeps what could not be taken.
@@ -15,6 +15,7 @@ pub mod conformance;
 pub mod dead_letter;
 pub mod envelope;
 pub mod inlet;
+pub mod kafka;
 pub mod ownership;
 
 mod clock;

@@ -22,6 +22,12 @@ pub trait EventLog: Send + Sync + fmt::Debug {
     /// How many partitions every topic has; fixed for the life of the log.
     fn partitions(&self) -> u32;
 
+    /// How many partitions this topic has: as many as every other, unless it is an inlet that somebody else has made.
+    /// Zero for a topic the log does not have.
+    fn partitions_of(&self, topic: &Topic) -> u32 {
+        if self.topics().contains(topic) { self.partitions() } else { 0 }
+    }
+
     /// Queues records for appending and answers at once. The order of calls is the order in the partition, and the
     /// records of one call are contiguous. The answer resolves when all of them are durable, with their offsets;
     /// dropping it takes nothing back.

@@ -1,7 +1,7 @@
 //! What product services may publish, what is refused, and how a refused record is kept.
 
 use event_log::dead_letter::{self, Coordinates, DeadLetter};
-use event_log::inlet::{InletLimits, RawEvent, Refused, Source, parse};
+use event_log::inlet::{InletLimits, RawEvent, Refused, Source, one_line, parse};
 use event_log::{LogId, Offset, Partition, Record, Timestamp, Topic};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -116,6 +116,27 @@ fn every_refusal_has_its_code() {
     let mut text = record(&BINARY, "{}");
     text.headers[1].1 = Some(vec![0xff]);
     assert_eq!(parse(&text, &InletLimits::default()).expect_err("it is refused").code(), "header_not_text");
+}
+
+#[test]
+fn a_header_that_is_signed_is_read_in_one_way_only() {
+    let one = |name: &str, headers: &[(&str, &str)]| one_line(&record(headers, "{}"), name);
+    assert_eq!(one("ce_id", &BINARY), Ok(Some("e-1".to_owned())));
+    assert_eq!(one("ce_subject", &BINARY), Ok(None));
+    assert_eq!(one("ce_id", &[("CE-ID", "e%201")]), Ok(Some("e 1".to_owned())), "as the parser reads it");
+    assert_eq!(one("content-type", &[("Content-Type", "a/b"), ("content-typed", "x")]), Ok(Some("a/b".to_owned())));
+    let two_ways: [(&str, &[(&str, &str)]); 5] = [
+        ("ce_id", &[("ce_id", "a"), ("ce_id", "a")]),
+        ("ce_id", &[("ce_id", "a"), ("Ce-Id", "b")]),
+        ("memos-tenant", &[("memos-tenant", "a"), ("MEMOS-TENANT", "b")]),
+        ("memos-tenant", &[("memos-tenant", "")]),
+        ("ce_id", &[("ce-id", "a%0Ab")]),
+    ];
+    for (name, headers) in two_ways {
+        let refused = one(name, headers).expect_err("it is refused");
+        assert_eq!(refused.code(), "signature_malformed", "{headers:?}");
+        assert!(refused.to_string().contains(name), "{refused}");
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{ConsolidationId, Generation, Seq};
+use crate::position::{Continuation, Interval};
 use crate::rules::Rules;
 use crate::subject::Handle;
 use crate::turn::Turn;
@@ -51,6 +52,37 @@ pub struct Consolidation {
     pub trigger: Trigger,
     pub rules: Rules,
     pub turns: Vec<Turn>,
+}
+
+/// What a window is to whoever stands at a sequence number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rest {
+    /// All of it was there before.
+    Known,
+    /// This much of it is news; it begins where the reader stands.
+    News(Consolidation),
+    /// Something between the reader and its beginning is missing.
+    Gap(Consolidation),
+}
+
+impl Consolidation {
+    /// What of the window is news at `next`.
+    ///
+    /// Mostly all of it or nothing. A window may also begin below the position and end above it: a former owner of the
+    /// subject, under other rules, closed windows that end elsewhere. Both count the subject's events alike, so the events
+    /// at and above the position are those that no window before has covered, and they are consolidated, once (law L05).
+    #[must_use]
+    pub fn rest(mut self, next: Seq) -> Rest {
+        match (Interval { from: self.from, to: self.to }).after(next) {
+            Continuation::Known => Rest::Known,
+            Continuation::Gap => Rest::Gap(self),
+            Continuation::Next => {
+                self.from = next;
+                self.turns.retain(|turn| turn.seq >= next);
+                Rest::News(self)
+            }
+        }
+    }
 }
 
 /// Who the subject is, in the words of its events. Derived keys hold only the handle.

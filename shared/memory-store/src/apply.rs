@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use event_log::{LogId, Offset, Partition, Topic};
-use memory_core::Handle;
-use memory_core::step::{Body, Change, Row, RowKey, Step, SubjectRow};
+use event_log::envelope::{self, After};
+use event_log::{LogId, Offset, Partition, Stored, Topic};
+use memory_core::step::{Body, Change, Consumed, Row, RowKey, Step, SubjectRow};
 use memory_core::subject::TenantTag;
+use memory_core::{Handle, StepNumber};
 use rocksdb::WriteBatch;
+use uuid::Uuid;
 
+use crate::chain::Link;
 use crate::keys::{self, KeyKind, ROW_KINDS};
 use crate::read::StepNumbers;
 use crate::{Error, Store, codec, read};
@@ -15,12 +18,14 @@ use crate::{Error, Store, codec, read};
 /// What became of one step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It was the first with its number.
+    /// It was the first that continued the steps which count.
     Applied,
     /// It was read before, or stands in the log twice.
     Known,
-    /// Another with its number came first.
+    /// Another with its number came first, or one with the number of a step that it was decided on.
     Lost,
+    /// Steps before it are missing. A snapshot has replaced them and it, or the log is damaged: see [`Store::missing`].
+    Unconnected { expected: StepNumber },
     /// It was a tombstone.
     Gone,
 }
@@ -30,14 +35,27 @@ pub enum Verdict {
 pub struct Record {
     pub offset: Offset,
     pub key: Vec<u8>,
+    /// What the step was decided on.
+    pub after: Option<After>,
     pub step: Option<Step>,
+}
+
+impl Record {
+    /// Decodes a record of `memories`.
+    ///
+    /// # Errors
+    /// [`envelope::Error`] when it is none.
+    pub fn read(stored: &Stored) -> Result<Self, envelope::Error> {
+        let (after, step) = (envelope::after_of(stored)?, envelope::read_step(stored)?);
+        Ok(Self { offset: stored.offset, key: stored.record.key.clone(), after, step })
+    }
 }
 
 impl Store {
     /// Applies steps of one partition, in the order of the log, and notes that `memories` was read up to `next`.
     ///
     /// # Errors
-    /// [`Error::Gap`] when a step is missing: then nothing of the batch is applied. [`Error::Io`].
+    /// [`Error::Io`], [`Error::Row`]; then nothing of the batch need be applied.
     pub fn apply(
         &self,
         log: LogId,
@@ -45,13 +63,20 @@ impl Store {
         records: &[Record],
         next: Offset,
     ) -> Result<Vec<Verdict>, Error> {
-        let verdicts = self.judge(partition, records)?;
+        let verdicts = self.judge(records)?;
         let mut batch = Batch::new(self, log, partition);
         for (record, verdict) in records.iter().zip(&verdicts) {
-            match (&record.step, verdict) {
-                (None, _) => batch.delete(KeyKind::StepWriter, &keys::step_writer(&record.key)),
-                (Some(step), Verdict::Applied) => batch.step(record, step)?,
-                (Some(_), Verdict::Known | Verdict::Lost | Verdict::Gone) => {}
+            match (&record.step, record.link(), verdict) {
+                (Some(step), Some(link), Verdict::Applied) => batch.step(record.offset, &record.key, &link, step)?,
+                (Some(step), Some(link), Verdict::Lost) => batch.lost(&record.key, &link, step),
+                (Some(step), Some(_), Verdict::Unconnected { expected }) => {
+                    batch.unconnected(record.offset, *expected, step);
+                }
+                (Some(_), Some(_), Verdict::Known | Verdict::Gone) => {}
+                (None, _, _) | (_, None, _) => {
+                    batch.delete(KeyKind::StepWriter, &keys::step_writer(&record.key));
+                    batch.delete(KeyKind::Loser, &keys::loser(&record.key));
+                }
             }
         }
         batch.write(next)?;
@@ -67,42 +92,77 @@ struct Batch<'a> {
     /// Step numbers as they are after the batch so far.
     numbers: BTreeMap<Handle, StepNumbers>,
     tags: BTreeMap<Handle, TenantTag>,
+    /// Writers, and whether a step of theirs has lost in this partition.
+    lost: BTreeMap<Uuid, bool>,
+    /// How far `consolidations` was consumed, after the batch so far.
+    consumed: Option<Offset>,
 }
 
 impl<'a> Batch<'a> {
     fn new(store: &'a Store, log: LogId, partition: Partition) -> Self {
-        let (numbers, tags) = (BTreeMap::new(), BTreeMap::new());
-        Self { store, log, partition, write: WriteBatch::default(), numbers, tags }
+        let (numbers, tags, lost) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { store, log, partition, write: WriteBatch::default(), numbers, tags, lost, consumed: None }
     }
 
-    fn step(&mut self, record: &Record, step: &Step) -> Result<(), Error> {
+    fn step(&mut self, offset: Offset, key: &[u8], link: &Link, step: &Step) -> Result<(), Error> {
         let subject = step.subject;
         let mut numbers = match self.numbers.get(&subject) {
             Some(numbers) => *numbers,
             None => self.store.step_numbers(subject)?,
         };
-        numbers.next = step.number.next();
+        numbers.chain = numbers.chain.then(link);
         match &step.body {
             Body::Changes { changes, .. } => self.changes(subject, changes)?,
             Body::Snapshot { part, parts, rows } => {
                 // A snapshot looks at what is stored, so what the batch holds must be: with the position before it.
-                self.write(record.offset)?;
-                self.snapshot(subject, *part, *parts, rows)?;
+                self.write(offset)?;
+                self.snapshot(subject, link.writer, *part, *parts, rows)?;
                 if part + 1 == *parts {
-                    numbers.after_snapshot = numbers.next;
+                    numbers.after_snapshot = numbers.chain.next;
+                    self.delete(KeyKind::Unconnected, &keys::of_subject(KeyKind::Unconnected, subject));
                 }
             }
         }
         self.numbers.insert(subject, numbers);
-        let key = keys::of_subject(KeyKind::NextStep, subject);
-        self.put(KeyKind::NextStep, &key, &codec::encode(&numbers));
-        self.put(KeyKind::StepWriter, &keys::step_writer(&record.key), &[]);
-        // A record that lost tells nothing: what its writer had consumed by then need not be in any step.
-        if let Some(consumed) = step.consumed.as_ref().filter(|consumed| consumed.log == self.log.uuid()) {
-            let key = keys::position(&Topic::Consolidations, consumed.partition);
-            self.put(KeyKind::Position, &key, &read::position_bytes(self.log, consumed.next));
+        let next_step = keys::of_subject(KeyKind::NextStep, subject);
+        self.put(KeyKind::NextStep, &next_step, &codec::encode(&numbers));
+        self.put(KeyKind::StepWriter, &keys::step_writer(key), &[]);
+        self.consumed(link.writer, step.consumed.as_ref())
+    }
+
+    /// Notes how far `consolidations` was consumed. A writer of which a step has lost is not believed any more: what it
+    /// decided together with that one must be decided again, though its later steps say that they come after it.
+    fn consumed(&mut self, writer: Uuid, consumed: Option<&Consumed>) -> Result<(), Error> {
+        let Some(consumed) = consumed.filter(|consumed| consumed.log == self.log.uuid()) else { return Ok(()) };
+        let lost = match self.lost.get(&writer) {
+            Some(lost) => *lost,
+            None => self.store.get(KeyKind::LostWriter, &keys::lost_writer(writer, self.partition))?.is_some(),
+        };
+        self.lost.insert(writer, lost);
+        if lost {
+            return Ok(());
         }
+        let before = match self.consumed {
+            Some(before) => before,
+            None => self.store.position(self.log, &Topic::Consolidations, consumed.partition)?,
+        };
+        // Of two writers one may be behind, and what it says of less is true as well.
+        let next = consumed.next.max(before);
+        self.consumed = Some(next);
+        let key = keys::position(&Topic::Consolidations, consumed.partition);
+        self.put(KeyKind::Position, &key, &read::position_bytes(self.log, next));
         Ok(())
+    }
+
+    fn lost(&mut self, key: &[u8], link: &Link, step: &Step) {
+        self.lost.insert(link.writer, true);
+        self.put(KeyKind::LostWriter, &keys::lost_writer(link.writer, self.partition), &[]);
+        self.put(KeyKind::Loser, &keys::loser(key), &codec::encode(&step.consumed));
+    }
+
+    fn unconnected(&mut self, offset: Offset, expected: StepNumber, step: &Step) {
+        let key = keys::of_subject(KeyKind::Unconnected, step.subject);
+        self.put(KeyKind::Unconnected, &key, &codec::encode(&(offset, expected, step.number)));
     }
 
     fn changes(&mut self, subject: Handle, changes: &[Change]) -> Result<(), Error> {
@@ -121,22 +181,23 @@ impl<'a> Batch<'a> {
     }
 
     /// Parts wait in the store until the last one is there; then they replace every row of the subject.
-    fn snapshot(&mut self, subject: Handle, part: u32, parts: u32, rows: &[Row]) -> Result<(), Error> {
+    fn snapshot(&mut self, subject: Handle, writer: Uuid, part: u32, parts: u32, rows: &[Row]) -> Result<(), Error> {
         let ends = part + 1 == parts;
         let prefix = keys::of_subject(KeyKind::SnapshotPart, subject);
+        let own = [prefix.as_slice(), writer.as_bytes()].concat();
         let mut all: Vec<Row> = Vec::new();
         if part == 0 || ends {
             for waiting in self.store.scan(KeyKind::SnapshotPart, &prefix) {
                 let (name, value) = waiting?;
                 self.delete(KeyKind::SnapshotPart, &name);
                 // What waits when a snapshot begins is the rest of one that never ended.
-                if part > 0 {
+                if part > 0 && name.starts_with(&own) {
                     all.extend(codec::decode::<Vec<Row>>(KeyKind::SnapshotPart, subject, &value)?);
                 }
             }
         }
         if !ends {
-            let key = [prefix.as_slice(), &part.to_be_bytes()].concat();
+            let key = [own.as_slice(), &part.to_be_bytes()].concat();
             self.put(KeyKind::SnapshotPart, &key, &codec::encode(&rows));
             return Ok(());
         }

@@ -53,12 +53,16 @@ pub(crate) fn decode_row(kind: KeyKind, subject: Handle, bytes: &[u8]) -> Result
         KeyKind::Fate => Row::Fate(decode::<FateRow>(kind, subject, bytes)?),
         KeyKind::NextStep
         | KeyKind::StepWriter
+        | KeyKind::Loser
+        | KeyKind::LostWriter
+        | KeyKind::Unconnected
         | KeyKind::SnapshotPart
         | KeyKind::MemoryIndex
         | KeyKind::EventIndex
         | KeyKind::Position
         | KeyKind::Boundary
         | KeyKind::Spill
-        | KeyKind::OpenFrom => return Ok(None),
+        | KeyKind::OpenFrom
+        | KeyKind::Overwritten => return Ok(None),
     }))
 }

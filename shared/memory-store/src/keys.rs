@@ -26,6 +26,12 @@ pub(crate) enum KeyKind {
     NextStep,
     /// Who wrote a step: what a tombstone for it must name.
     StepWriter,
+    /// A step that lost and is not buried yet.
+    Loser,
+    /// A writer of which a step has lost in a partition.
+    LostWriter,
+    /// A subject with a step that does not connect to those before it.
+    Unconnected,
     /// A part of a snapshot that is not complete yet.
     SnapshotPart,
     /// From a tenant's memory id to its subject.
@@ -40,6 +46,8 @@ pub(crate) enum KeyKind {
     Spill,
     /// From where a partition of `interactions` must be read.
     OpenFrom,
+    /// A row of `working` that an older one was written over.
+    Overwritten,
 }
 
 impl KeyKind {
@@ -54,6 +62,9 @@ impl KeyKind {
             Self::Fate => *b"fa",
             Self::NextStep => *b"ns",
             Self::StepWriter => *b"sw",
+            Self::Loser => *b"lo",
+            Self::LostWriter => *b"lw",
+            Self::Unconnected => *b"un",
             Self::SnapshotPart => *b"sp",
             Self::MemoryIndex => *b"im",
             Self::EventIndex => *b"ie",
@@ -61,6 +72,7 @@ impl KeyKind {
             Self::Boundary => *b"wm",
             Self::Spill => *b"ws",
             Self::OpenFrom => *b"wo",
+            Self::Overwritten => *b"wv",
         }
     }
 
@@ -75,6 +87,9 @@ impl KeyKind {
             Self::Fate => "fate",
             Self::NextStep => "next-step",
             Self::StepWriter => "step-writer",
+            Self::Loser => "loser",
+            Self::LostWriter => "lost-writer",
+            Self::Unconnected => "unconnected",
             Self::SnapshotPart => "snapshot-part",
             Self::MemoryIndex => "memory-index",
             Self::EventIndex => "event-index",
@@ -82,6 +97,7 @@ impl KeyKind {
             Self::Boundary => "boundary",
             Self::Spill => "spill",
             Self::OpenFrom => "open-from",
+            Self::Overwritten => "overwritten",
         }
     }
 }
@@ -163,13 +179,17 @@ pub(crate) fn index_of(tenant: TenantTag, subject: Handle, kind: KeyKind, key: &
         | KeyKind::Rules
         | KeyKind::NextStep
         | KeyKind::StepWriter
+        | KeyKind::Loser
+        | KeyKind::LostWriter
+        | KeyKind::Unconnected
         | KeyKind::SnapshotPart
         | KeyKind::MemoryIndex
         | KeyKind::EventIndex
         | KeyKind::Position
         | KeyKind::Boundary
         | KeyKind::Spill
-        | KeyKind::OpenFrom => None,
+        | KeyKind::OpenFrom
+        | KeyKind::Overwritten => None,
     }
 }
 
@@ -192,6 +212,22 @@ pub(crate) fn open_from(partition: Partition) -> Vec<u8> {
 /// The row that remembers a step's record: the same bytes as the record's key, behind the kind.
 pub(crate) fn step_writer(record_key: &[u8]) -> Vec<u8> {
     [KeyKind::StepWriter.bytes().as_slice(), record_key].concat()
+}
+
+/// The row that remembers a step that lost, in the same way.
+pub(crate) fn loser(record_key: &[u8]) -> Vec<u8> {
+    [KeyKind::Loser.bytes().as_slice(), record_key].concat()
+}
+
+pub(crate) fn lost_writer(writer: Uuid, partition: Partition) -> Vec<u8> {
+    [KeyKind::LostWriter.bytes().as_slice(), writer.as_bytes(), &partition.get().to_be_bytes()].concat()
+}
+
+/// Whatever of a partition of `working` an older row was written over: a subject's boundary, or the partition's marker.
+pub(crate) fn overwritten(partition: Partition, subject: Option<Handle>) -> Vec<u8> {
+    let mut key = [KeyKind::Overwritten.bytes().as_slice(), &partition.get().to_be_bytes()].concat();
+    key.extend(subject.iter().flat_map(|subject| subject.as_bytes()));
+    key
 }
 
 /// The subject that a key of a subject's row belongs to.
@@ -228,6 +264,9 @@ mod tests {
             KeyKind::Fate,
             KeyKind::NextStep,
             KeyKind::StepWriter,
+            KeyKind::Loser,
+            KeyKind::LostWriter,
+            KeyKind::Unconnected,
             KeyKind::SnapshotPart,
             KeyKind::MemoryIndex,
             KeyKind::EventIndex,
@@ -235,9 +274,10 @@ mod tests {
             KeyKind::Boundary,
             KeyKind::Spill,
             KeyKind::OpenFrom,
+            KeyKind::Overwritten,
         ];
         let joined: Vec<String> =
             kinds.iter().map(|kind| String::from_utf8(kind.bytes().to_vec()).expect("ASCII")).collect();
-        assert_eq!(joined.join(" "), "sb me re so wi ru fa ns sw sp im ie po wm ws wo");
+        assert_eq!(joined.join(" "), "sb me re so wi ru fa ns sw lo lw un sp im ie po wm ws wo wv");
     }
 }

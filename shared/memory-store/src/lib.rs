@@ -9,6 +9,7 @@
 //! from there. What the log has not made durable is never applied, so a store is never ahead of it.
 
 mod apply;
+mod chain;
 mod codec;
 mod error;
 mod judge;
@@ -19,7 +20,9 @@ mod store;
 mod working;
 
 pub use apply::{Record, Verdict};
+pub use chain::{Chain, Link, Place};
 pub use error::{Error, ErrorKind};
-pub use read::StepNumbers;
+pub use read::{Loser, StepNumbers};
 pub use replica::{Listener, Replica};
 pub use store::{Settings, Store};
+pub use working::Overwritten;

@@ -5,25 +5,35 @@
 
 use event_log::{LogId, Offset, Partition, Topic};
 use memory_core::memory::Revision;
-use memory_core::refold::Rows;
-use memory_core::step::{Fate, FateRow, Row, RowKey, SubjectRow};
+use memory_core::refold::{Rows, StepGap};
+use memory_core::step::{Consumed, Fate, FateRow, Row, RowKey, SubjectRow};
 use memory_core::subject::TenantTag;
 use memory_core::{Bank, EventId, Handle, MemoryId, Seq, StepNumber, TenantId};
 use rocksdb::IteratorMode;
 use serde::{Deserialize, Serialize};
 
+use crate::chain::Chain;
 use crate::codec;
 use crate::keys::{self, KeyKind, ROW_KINDS};
-use crate::store::range;
+use crate::store::{KeyAndValue, range};
 use crate::{Error, Store};
 
 /// Where a subject's steps stand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepNumbers {
-    /// The number that the next step must have.
-    pub next: StepNumber,
+    /// The number of the next step, and who wrote the one before it.
+    pub chain: Chain,
     /// The number after the last complete snapshot; the first when there was none.
     pub after_snapshot: StepNumber,
+}
+
+/// A step that lost and is not buried yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loser {
+    /// The key of its record.
+    pub key: Vec<u8>,
+    pub subject: Handle,
+    pub consumed: Option<Consumed>,
 }
 
 impl Store {
@@ -51,7 +61,7 @@ impl Store {
         let moment = self.db.snapshot();
         let key = keys::of_subject(KeyKind::NextStep, subject);
         let numbers = moment.get_cf(self.family(KeyKind::NextStep), key).map_err(io)?;
-        let next = numbers_in(subject, numbers)?.next;
+        let next = numbers_in(subject, numbers)?.chain.next;
         let mut rows = Vec::new();
         for kind in kinds {
             let options = range(&keys::of_subject(*kind, subject));
@@ -79,7 +89,7 @@ impl Store {
     /// # Errors
     /// [`Error::Io`], [`Error::Row`].
     pub fn next_step(&self, subject: Handle) -> Result<StepNumber, Error> {
-        self.step_numbers(subject).map(|numbers| numbers.next)
+        self.step_numbers(subject).map(|numbers| numbers.chain.next)
     }
 
     /// How far the subject's steps have come, and where its last snapshot ended.
@@ -106,6 +116,44 @@ impl Store {
             }
         }
         Ok(keys)
+    }
+
+    /// The steps that lost and are not buried yet, of all subjects or of one: the keys of their records, and how far their
+    /// writers said that `consolidations` was consumed.
+    ///
+    /// They are buried once those windows are settled, by whoever owns them, because the loss of a step is what warns of
+    /// its writer's later words; and before any step of the subject that a snapshot replaced, because a reader that misses
+    /// such a step could not tell who lost to it.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Row`].
+    pub fn losers(&self, of: Option<Handle>) -> Result<Vec<Loser>, Error> {
+        let prefix =
+            of.map_or_else(|| KeyKind::Loser.bytes().to_vec(), |subject| keys::of_subject(KeyKind::Loser, subject));
+        let loser = |row: Result<KeyAndValue, Error>| {
+            let (key, value) = row?;
+            let subject = keys::subject_in(KeyKind::Loser, &key)?;
+            let consumed = codec::decode(KeyKind::Loser, subject, &value)?;
+            Ok(Loser { key: key[2..].to_vec(), subject, consumed })
+        };
+        self.scan(KeyKind::Loser, &prefix).map(loser).collect()
+    }
+
+    /// A step of one of these partitions that does not connect to those before it, and where it stands. While the log is
+    /// being read, the snapshot that replaced it may be still to come; at its end it is a loss.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Row`], [`Error::Key`].
+    pub fn missing(&self, partition: Partition, partitions: u32) -> Result<Option<(Offset, StepGap)>, Error> {
+        for row in self.scan(KeyKind::Unconnected, &KeyKind::Unconnected.bytes()) {
+            let (key, value) = row?;
+            let subject = keys::subject_in(KeyKind::Unconnected, &key)?;
+            if subject.partition(partitions) == partition {
+                let (offset, expected, found) = codec::decode(KeyKind::Unconnected, subject, &value)?;
+                return Ok(Some((offset, StepGap { subject, expected, found })));
+            }
+        }
+        Ok(None)
     }
 
     /// All subjects, in the order of their handles.

@@ -21,25 +21,27 @@ pub struct Replica {
 }
 
 impl Replica {
+    /// Reads nothing yet: [`Replica::begin`] comes first, partition by partition.
+    #[must_use]
+    pub const fn new(log: Arc<dyn EventLog>, store: Arc<Store>, limits: Limits) -> Self {
+        Self { log, store, listeners: Vec::new(), limits }
+    }
+
+    /// Looks whether the store can follow this partition, and makes the log look as well: what others have written so
+    /// far is read by the next [`Replica::catch_up`] and [`Replica::catch_up_working`].
+    ///
     /// # Errors
     /// [`Error::Ahead`] when the store has read more than the log holds: one of them was replaced or truncated.
-    pub fn new(log: Arc<dyn EventLog>, store: Arc<Store>, limits: Limits) -> Result<Self, Error> {
-        for partition in Partition::all(log.partitions()) {
-            for topic in [Topic::Memories, Topic::Consolidations, Topic::Working] {
-                let position = store.position(log.id(), &topic, partition)?;
-                let high = log.watermarks(&topic, partition).map_err(Error::Log)?.high;
-                if position > high {
-                    return Err(Error::Ahead {
-                        invariant: Invariant::StoreBehindLog,
-                        topic,
-                        partition,
-                        position,
-                        high,
-                    });
-                }
+    pub fn begin(&self, partition: Partition) -> Result<(), Error> {
+        for topic in [Topic::Memories, Topic::Consolidations, Topic::Working] {
+            let position = self.store.position(self.log.id(), &topic, partition)?;
+            let high = self.log.watermarks(&topic, partition).map_err(Error::Log)?.high;
+            if position > high {
+                let invariant = Invariant::StoreBehindLog;
+                return Err(Error::Ahead { invariant, topic, partition, position, high });
             }
         }
-        Ok(Self { log, store, listeners: Vec::new(), limits })
+        Ok(())
     }
 
     /// Adds a listener. Before the first step is applied.
@@ -57,28 +59,57 @@ impl Replica {
         &self.log
     }
 
-    /// Applies everything that `memories` holds of a partition; answers the keys of records that lost against an
-    /// earlier one with their number.
+    /// Applies everything that `memories` holds of a partition; answers the keys of records that lost against earlier
+    /// ones. [`Store::losers`] tells of all that are not buried yet.
     ///
     /// # Errors
-    /// [`Error`]; all of them mean that this process must stop.
+    /// [`Error::Gap`] when steps are missing and no snapshot replaced them; a restart says so again. [`Error`]; all of them
+    /// mean that this process must stop.
     pub fn catch_up(&self, partition: Partition) -> Result<Vec<Vec<u8>>, Error> {
         let mut losers = Vec::new();
+        let mut asked = false;
         loop {
             let from = self.store.position(self.log.id(), &Topic::Memories, partition)?;
             let batch = self.log.read(&Topic::Memories, partition, from, self.limits).map_err(Error::Log)?;
             if batch.next == from {
-                return Ok(losers);
+                let Some((offset, source)) = self.store.missing(partition, self.log.partitions())? else {
+                    return Ok(losers);
+                };
+                if std::mem::replace(&mut asked, true) {
+                    let invariant = Invariant::StepsAreContiguous;
+                    return Err(Error::Gap { invariant, partition, offset, source });
+                }
+                // Compaction took steps after their snapshot was written, so the snapshot is there; see that it is read.
+                self.log.watermarks(&Topic::Memories, partition).map_err(Error::Log)?;
+                continue;
             }
             losers.extend(self.apply(partition, &batch.records, batch.next)?);
+        }
+    }
+
+    /// Brings the table of a partition up to the end of `working`, as every reader of that topic does.
+    ///
+    /// # Errors
+    /// [`Error`]; all of them mean that this process must stop.
+    pub fn catch_up_working(&self, partition: Partition) -> Result<(), Error> {
+        loop {
+            let from = self.store.position(self.log.id(), &Topic::Working, partition)?;
+            let batch = self.log.read(&Topic::Working, partition, from, self.limits).map_err(Error::Log)?;
+            if batch.next == from {
+                return Ok(());
+            }
+            let mut rows = Vec::with_capacity(batch.records.len());
+            for stored in &batch.records {
+                rows.extend(envelope::read_working(stored).map_err(Error::Envelope)?);
+            }
+            self.store.apply_working(self.log.id(), partition, &rows, batch.next)?;
         }
     }
 
     fn apply(&self, partition: Partition, records: &[Stored], next: Offset) -> Result<Vec<Vec<u8>>, Error> {
         let mut read = Vec::with_capacity(records.len());
         for stored in records {
-            let step = envelope::read_step(stored).map_err(Error::Envelope)?;
-            read.push(Record { offset: stored.offset, key: stored.record.key.clone(), step });
+            read.push(Record::read(stored).map_err(Error::Envelope)?);
         }
         let verdicts = self.store.apply(self.log.id(), partition, &read, next)?;
         let mut losers = Vec::new();
@@ -86,7 +117,7 @@ impl Replica {
             match (&record.step, verdict) {
                 (Some(step), Verdict::Applied) => self.listeners.iter().for_each(|listener| listener(step)),
                 (_, Verdict::Lost) => losers.push(record.key),
-                (None, Verdict::Applied) | (_, Verdict::Known | Verdict::Gone) => {}
+                (None, Verdict::Applied) | (_, Verdict::Known | Verdict::Gone | Verdict::Unconnected { .. }) => {}
             }
         }
         Ok(losers)

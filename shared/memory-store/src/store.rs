@@ -50,7 +50,7 @@ impl Default for Settings {
 }
 
 /// A key and its value, as RocksDB gives them.
-type KeyAndValue = (Box<[u8]>, Box<[u8]>);
+pub(crate) type KeyAndValue = (Box<[u8]>, Box<[u8]>);
 
 /// Long-term memory on disk.
 pub struct Store {
@@ -127,8 +127,13 @@ impl Store {
             | KeyKind::Rules
             | KeyKind::Fate
             | KeyKind::SnapshotPart => CF_ARCHIVE,
-            KeyKind::NextStep | KeyKind::StepWriter | KeyKind::Position => CF_META,
-            KeyKind::Boundary | KeyKind::Spill | KeyKind::OpenFrom => CF_WORKING,
+            KeyKind::NextStep
+            | KeyKind::StepWriter
+            | KeyKind::Loser
+            | KeyKind::LostWriter
+            | KeyKind::Unconnected
+            | KeyKind::Position => CF_META,
+            KeyKind::Boundary | KeyKind::Spill | KeyKind::OpenFrom | KeyKind::Overwritten => CF_WORKING,
         };
         self.db.cf_handle(name).expect("every column family was opened")
     }

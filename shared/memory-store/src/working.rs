@@ -1,7 +1,8 @@
 //! The table of working memory: boundaries as `working` tells them, and subjects that were passivated with an open window.
 //!
-//! A boundary row is a fold of the topic: of two rows the one with the higher generation and sequence number stands. A
-//! spilled row is no fold of anything; it only spares RAM within one run and is thrown away at the next start, when open
+//! A boundary row is a fold of the topic: of two rows the one with the higher generation and sequence number stands, in
+//! whatever order they were written. A former owner that was paused may write an older row over a newer one; the topic is
+//! compacted and would keep that one, so it is noted until the owner has written the newer row again (law L05). A spilled row is no fold of anything; it only spares RAM within one run and is thrown away at the next start, when open
 //! windows are read from `interactions` again.
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use event_log::{LogId, Offset, Partition, Topic};
 use memory_core::working_memory::{Boundary, WorkingMemory};
 use memory_core::{Generation, Handle, Seq};
 use rocksdb::WriteBatch;
+use uuid::Uuid;
 
 use crate::keys::{self, KeyKind};
 use crate::read::position_bytes;
@@ -22,32 +24,37 @@ impl Store {
     /// # Errors
     /// [`Error::Io`], [`Error::Row`].
     pub fn apply_working(&self, log: LogId, partition: Partition, rows: &[Working], next: Offset) -> Result<(), Error> {
-        let mut write = WriteBatch::default();
-        let family = self.family(KeyKind::Boundary);
-        // What stands after the rows so far: the store does not see the batch.
-        let mut newest: BTreeMap<Handle, (Generation, Seq)> = BTreeMap::new();
+        let (write, newest, markers) = (WriteBatch::default(), BTreeMap::new(), BTreeMap::new());
+        let mut fold = Fold { store: self, log, partition, write, newest, markers };
         for row in rows {
             match row {
-                Working::Boundary { log: of, boundary } => {
-                    let rank = (boundary.generation, boundary.next);
-                    let known = match newest.get(&boundary.subject) {
-                        Some(rank) => Some(*rank),
-                        None => self.boundary(log, boundary.subject)?.map(|known| (known.generation, known.next)),
-                    };
-                    if known.is_none_or(|known| known <= rank) {
-                        newest.insert(boundary.subject, rank);
-                        let key = keys::of_subject(KeyKind::Boundary, boundary.subject);
-                        write.put_cf(family, key, codec::encode(&(of, boundary)));
-                    }
-                }
-                Working::Open { log: of, partition, marker } => {
-                    write.put_cf(family, keys::open_from(*partition), codec::encode(&(of, marker)));
-                }
+                Working::Boundary { log: of, boundary } => fold.boundary(*of, boundary)?,
+                Working::Open { log: of, partition, marker } => fold.marker(*of, *partition, *marker)?,
             }
         }
+        let mut write = fold.write;
         let key = keys::position(&Topic::Working, partition);
         write.put_cf(self.family(KeyKind::Position), key, position_bytes(log, next));
         self.db.write(write).map_err(|source| Error::Io { what: "write", source })
+    }
+
+    /// What an older row of the topic was written over, by a former owner that did not know that it was one. Compaction
+    /// would keep the older row, so the owner must write the newer one again.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Key`].
+    pub fn overwritten(&self, partition: Partition) -> Result<Overwritten, Error> {
+        let prefix = keys::overwritten(partition, None);
+        let mut found = Overwritten::default();
+        for row in self.scan(KeyKind::Overwritten, &prefix) {
+            let (key, _) = row?;
+            if key.len() == prefix.len() {
+                found.marker = true;
+            } else {
+                found.boundaries.push(keys::subject_at_end(KeyKind::Overwritten, &key)?);
+            }
+        }
+        Ok(found)
     }
 
     /// A subject's state at its newest window's end. Its offsets count only if they are of `log`.
@@ -99,15 +106,84 @@ impl Store {
         codec::decode(KeyKind::Spill, subject, &bytes).map(Some)
     }
 
-    /// Throws away what an earlier run put aside.
+    /// Throws away what an earlier run, or an earlier owner in this run, put aside of a partition.
     ///
     /// # Errors
-    /// [`Error::Io`].
-    pub fn forget_spilled(&self) -> Result<(), Error> {
+    /// [`Error::Io`], [`Error::Key`].
+    pub fn forget_spilled(&self, partition: Partition, partitions: u32) -> Result<(), Error> {
         let mut write = WriteBatch::default();
         for row in self.scan(KeyKind::Spill, &KeyKind::Spill.bytes()) {
-            write.delete_cf(self.family(KeyKind::Spill), row?.0);
+            let (key, _) = row?;
+            if keys::subject_in(KeyKind::Spill, &key)?.partition(partitions) == partition {
+                write.delete_cf(self.family(KeyKind::Spill), key);
+            }
         }
         self.db.write(write).map_err(|source| Error::Io { what: "write", source })
+    }
+}
+
+/// Rows of a partition of `working` that must be written again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Overwritten {
+    /// Subjects whose newest boundary is not the newest record.
+    pub boundaries: Vec<Handle>,
+    /// The marker of open windows is not the newest record.
+    pub marker: bool,
+}
+
+/// A batch of rows on its way into the table.
+struct Fold<'a> {
+    store: &'a Store,
+    log: LogId,
+    partition: Partition,
+    write: WriteBatch,
+    /// What stands after the rows so far: the store does not see the batch.
+    newest: BTreeMap<Handle, (Generation, Seq)>,
+    markers: BTreeMap<(Uuid, Partition), OpenFrom>,
+}
+
+impl Fold<'_> {
+    /// Of two boundaries of a subject the one with the higher generation and sequence number stands.
+    fn boundary(&mut self, of: LogId, boundary: &Boundary) -> Result<(), Error> {
+        let subject = boundary.subject;
+        let rank = (boundary.generation, boundary.next);
+        let known = match self.newest.get(&subject) {
+            Some(rank) => Some(*rank),
+            None => self.store.boundary(self.log, subject)?.map(|known| (known.generation, known.next)),
+        };
+        let stands = known.is_none_or(|known| known <= rank);
+        self.overwritten(Some(subject), !stands);
+        if stands {
+            self.newest.insert(subject, rank);
+            let key = keys::of_subject(KeyKind::Boundary, subject);
+            self.write.put_cf(self.store.family(KeyKind::Boundary), key, codec::encode(&(of, boundary)));
+        }
+        Ok(())
+    }
+
+    /// Of two markers each offset that is further stands: what one owner has said stays true when another says less.
+    fn marker(&mut self, of: LogId, partition: Partition, marker: OpenFrom) -> Result<(), Error> {
+        let known = match self.markers.get(&(of.uuid(), partition)) {
+            Some(known) => *known,
+            None => self.store.open_from(of, partition)?,
+        };
+        let furthest = OpenFrom {
+            interactions: known.interactions.max(marker.interactions),
+            consolidations: known.consolidations.max(marker.consolidations),
+        };
+        self.overwritten(None, furthest != marker);
+        self.markers.insert((of.uuid(), partition), furthest);
+        let key = keys::open_from(partition);
+        self.write.put_cf(self.store.family(KeyKind::OpenFrom), key, codec::encode(&(of, furthest)));
+        Ok(())
+    }
+
+    fn overwritten(&mut self, subject: Option<Handle>, yes: bool) {
+        let (family, key) = (self.store.family(KeyKind::Overwritten), keys::overwritten(self.partition, subject));
+        if yes {
+            self.write.put_cf(family, key, []);
+        } else {
+            self.write.delete_cf(family, key);
+        }
     }
 }

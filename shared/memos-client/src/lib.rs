@@ -10,15 +10,19 @@ pub mod dead_letter;
 pub mod error_body;
 pub mod event_status;
 pub mod health;
+pub mod inlet;
 pub mod interaction;
+pub mod internal;
 pub mod memory;
 pub mod page;
 pub mod port;
 pub mod position;
 pub mod publish;
 pub mod recall;
+pub mod remote;
 pub mod revision;
 pub mod time;
+pub mod topology;
 pub mod turn;
 pub mod working_memory;
 
@@ -29,15 +33,18 @@ pub use error_body::{ErrorBody, ErrorDetail};
 pub use event_status::{EventStatus, EventStatusView};
 pub use health::{HealthView, PartView};
 pub use interaction::Interaction;
+pub use internal::{InternalKey, InternalKeyError};
 pub use memory::{AttributeView, EmotionView, MemoryView, SourceView};
 pub use page::{List, Page};
-pub use port::{Answer, ListRequest, Owned, RecallApi, Unavailable};
+pub use port::{Answer, ListRequest, Owned, Reach, RecallApi, ReplicaApi, Unavailable};
 pub use position::Position;
 pub use publish::{
     Accepted, ConsentRequest, CorrectRequest, FeedbackRequest, InletResponse, PublishRequest, PublishResponse,
 };
 pub use recall::{FoundType, RecallRequest, RecallResponse, ScoredView};
+pub use remote::{RemoteRecall, RemoteSettings};
 pub use revision::RevisionView;
+pub use topology::Topology;
 pub use turn::TurnView;
 pub use working_memory::WorkingMemoryView;
 

@@ -9,7 +9,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use memory_core::{EventId, Kind, MemoryId, Subject, TenantId};
+use memory_core::{EventId, Kind, MemoryId, Partition, Subject, TenantId};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::event_status::EventStatusView;
@@ -27,7 +28,7 @@ pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Unavailable>> + S
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {message}")]
 pub struct Unavailable {
-    /// Stable: `restoring`, `position_not_reached`, `wrong_log`, `timeout`, `invalid_query`, `invalid_cursor`.
+    /// Stable; one of [`Unavailable::CODES`].
     pub code: &'static str,
     pub message: String,
     /// When to ask again; of no meaning for an invalid question.
@@ -37,6 +38,34 @@ pub struct Unavailable {
 }
 
 impl Unavailable {
+    /// All codes. The last four are said between processes only: another instance may have the answer.
+    pub const CODES: [&'static str; 10] = [
+        "restoring",
+        "position_not_reached",
+        "wrong_log",
+        "timeout",
+        "invalid_query",
+        "invalid_cursor",
+        Self::NOT_SERVED_HERE,
+        Self::UNREACHABLE,
+        Self::BUSY,
+        Self::UNAUTHORIZED,
+    ];
+    /// The partition is not one of this instance.
+    pub const NOT_SERVED_HERE: &'static str = "not_served_here";
+    /// The instance does not answer, or not in time.
+    pub const UNREACHABLE: &'static str = "unreachable";
+    /// The instance works on as many questions as it may.
+    pub const BUSY: &'static str = "busy";
+    /// The instance has another internal key than the one that was sent.
+    pub const UNAUTHORIZED: &'static str = "unauthorized";
+
+    /// The code with this name, as it came over the wire.
+    #[must_use]
+    pub fn code_named(name: &str) -> Option<&'static str> {
+        Self::CODES.into_iter().find(|code| *code == name)
+    }
+
     /// The same question may be answered after a while.
     #[must_use]
     pub fn later(code: &'static str, message: impl Into<String>, retry_after_seconds: u32) -> Self {
@@ -51,14 +80,14 @@ impl Unavailable {
 }
 
 /// A view with the subject it belongs to.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Owned<T> {
     pub subject: Subject,
     pub value: T,
 }
 
 /// Which of a subject's memories to list.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ListRequest {
     /// 1 to 200.
     pub limit: usize,
@@ -70,6 +99,15 @@ pub struct ListRequest {
     pub filters: Option<Value>,
     /// Also those that are not active, or have expired.
     pub include_inactive: bool,
+}
+
+/// Who must have reached a position, where several instances hold the same partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// One instance of each partition: enough for a question that names the position itself.
+    One,
+    /// Every instance that answers at all: whichever is asked next, without a position, sees the events.
+    Every,
 }
 
 /// Everything the gateway asks of recall.
@@ -92,7 +130,38 @@ pub trait RecallApi: Send + Sync + Debug {
     /// What became of an event; `None` when it is unknown or another tenant's.
     fn event(&self, tenant: &TenantId, id: &EventId) -> Answer<'_, Option<EventStatusView>>;
 
-    /// Resolves when everything up to `position` is recallable; `position_not_reached` after `timeout`, and
+    /// Resolves when everything up to `position` is recallable; `timeout` or `restoring` after `timeout`, and
     /// `wrong_log` (invalid) when the position is of another log.
-    fn reached(&self, position: &Position, timeout: Duration) -> Answer<'_, ()>;
+    fn reached(&self, position: &Position, reach: Reach, timeout: Duration) -> Answer<'_, ()>;
+}
+
+/// One of several instances of recall, each of which holds some partitions.
+///
+/// Whose an id is cannot be seen from it. So what is asked by id alone says among which partitions it is looked for, and
+/// `None` means: in none of these. An instance that does not serve all of them finds it, or is unavailable. The
+/// methods of [`RecallApi`] look in all partitions of the log.
+pub trait ReplicaApi: RecallApi {
+    /// As [`RecallApi::memory`].
+    fn memory_within(
+        &self,
+        tenant: &TenantId,
+        id: MemoryId,
+        within: &[Partition],
+    ) -> Answer<'_, Option<Owned<MemoryView>>>;
+
+    /// As [`RecallApi::history`].
+    fn history_within(
+        &self,
+        tenant: &TenantId,
+        id: MemoryId,
+        within: &[Partition],
+    ) -> Answer<'_, Option<Vec<RevisionView>>>;
+
+    /// As [`RecallApi::event`].
+    fn event_within(
+        &self,
+        tenant: &TenantId,
+        id: &EventId,
+        within: &[Partition],
+    ) -> Answer<'_, Option<EventStatusView>>;
 }

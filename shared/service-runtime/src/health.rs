@@ -22,6 +22,15 @@ pub enum State {
     Failed(String),
 }
 
+/// Health as it is told: the body of `GET /health/ready`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct HealthReport {
+    pub ready: bool,
+    /// False while the disk is too full to take anything.
+    pub writable: bool,
+    pub parts: BTreeMap<String, State>,
+}
+
 /// The health of a process. Clones are the same health.
 #[derive(Clone, Debug, Default)]
 pub struct Health {
@@ -57,6 +66,12 @@ impl Health {
     pub fn is_ready(&self) -> bool {
         let parts = self.lock();
         !parts.is_empty() && parts.values().all(|state| *state == State::Ready)
+    }
+
+    /// All of it, at one moment.
+    #[must_use]
+    pub fn report(&self, writable: bool) -> HealthReport {
+        HealthReport { ready: self.is_ready(), writable, parts: self.parts() }
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, State>> {

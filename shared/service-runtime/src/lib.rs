@@ -14,7 +14,7 @@ mod stop;
 
 pub use crate::disk::{DiskGuard, DiskSettings, free_bytes};
 pub use crate::fatal::{EXIT_FATAL, fatal};
-pub use crate::health::{Health, State};
+pub use crate::health::{Health, HealthReport, State};
 pub use crate::logging::{InvalidFilter, LogFormat, LogSettings, init_logging};
 pub use crate::metrics::{
     Gauge, GaugeVec, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, LATENCY_BUCKETS,

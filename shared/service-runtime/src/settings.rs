@@ -3,7 +3,8 @@
 //!
 //! The defaults are the whole vocabulary. A key they do not have is refused wherever it comes from, with the nearest
 //! key that exists, because a misspelt setting that is silently ignored is found in production. A key without a value
-//! is written in the defaults as `""`, `0` or `[]`, so that it is in the vocabulary too.
+//! is written in the defaults as `""`, `0` or `[]`, so that it is in the vocabulary too. A table that is empty in the
+//! defaults is one value with names of its own, which its component knows.
 //!
 //! In the environment `server.listen` is `MEMOS__SERVER__LISTEN`; as a flag it is `--set server.listen=…`. There a
 //! value is read as TOML where the default is not a text (`8`, `true`, `["a", "b"]`), and as it stands where it is.
@@ -132,7 +133,7 @@ type Flat = BTreeMap<String, Value>;
 /// # Errors
 /// See [`Error`]: every key must exist, every value must fit, and the message says which source is to be changed.
 pub fn load<T: DeserializeOwned>(sources: &Sources) -> Result<Loaded<T>, Error> {
-    let known = flatten(&parse(sources.defaults, &Source::Default)?);
+    let known = flatten(&parse(sources.defaults, &Source::Default)?, &Flat::new());
     let mut effective: BTreeMap<String, (Value, Source)> =
         known.iter().map(|(key, value)| (key.clone(), (value.clone(), Source::Default))).collect();
     if let Some(path) = &sources.file {
@@ -166,15 +167,16 @@ fn parse(text: &str, origin: &Source) -> Result<Table, Error> {
     text.parse().map_err(|source| Error::Syntax { origin: origin.clone(), source })
 }
 
-/// The leaves of a tree of tables, by their paths. An array is a leaf, whatever it holds.
-fn flatten(table: &Table) -> Flat {
+/// The leaves of a tree of tables, by their paths. An array is a leaf, whatever it holds, and so is every table that
+/// is a leaf of `known`.
+fn flatten(table: &Table, known: &Flat) -> Flat {
     let mut flat = Flat::new();
     let mut open: Vec<(String, &Table)> = vec![(String::new(), table)];
     while let Some((prefix, table)) = open.pop() {
         for (name, value) in table {
             let key = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
             match value.as_table() {
-                Some(inner) if !inner.is_empty() => open.push((key, inner)),
+                Some(inner) if !inner.is_empty() && !known.contains_key(&key) => open.push((key, inner)),
                 Some(_) | None => drop(flat.insert(key, value.clone())),
             }
         }
@@ -185,7 +187,7 @@ fn flatten(table: &Table) -> Flat {
 fn file_layer(path: &Path, known: &Flat) -> Result<Flat, Error> {
     let text = std::fs::read_to_string(path).map_err(|source| Error::Unreadable { path: path.to_owned(), source })?;
     let origin = Source::File(path.to_owned());
-    let mut flat = flatten(&parse(&text, &origin)?);
+    let mut flat = flatten(&parse(&text, &origin)?, known);
     // A section that stands there with all its keys commented out says nothing, and that is fine if it exists.
     flat.retain(|key, value| !(value.as_table().is_some_and(Table::is_empty) && is_section(key, known)));
     for key in flat.keys() {

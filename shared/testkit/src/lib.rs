@@ -5,14 +5,17 @@
 //! around them, which makes it the oracle that logs and stores are compared with.
 
 pub mod events;
+pub mod kafka;
 
 mod brittle;
+mod hands;
 mod history;
 mod person;
 mod random;
 mod wait;
 
 pub use brittle::BrittleLog;
+pub use hands::{Hand, Scripted, StoppableLog};
 pub use history::lively_history;
 pub use person::{Folded, Person, fold};
 pub use random::Random;

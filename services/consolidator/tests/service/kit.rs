@@ -6,6 +6,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use consolidator::{Error, Parts, Settings};
+use event_log::ownership::{All, Ownership};
 use event_log::{EventLog, Limits, MemLog, Partition, Stored, Topic, envelope, now};
 use memory_core::dump::{Dump, DumpHash};
 use memory_core::{Consolidation, Handle, StepNumber};
@@ -47,27 +48,38 @@ impl Home {
 
 /// The hash of a store that reads the whole log now, from nothing.
 pub(crate) fn rebuilt(log: &Arc<BrittleLog>) -> DumpHash {
+    rebuild(log).hash()
+}
+
+/// A store that has read the whole log, from nothing.
+pub(crate) fn rebuild(log: &Arc<BrittleLog>) -> Home {
     let home = home();
     let port: Arc<dyn EventLog> = Arc::<BrittleLog>::clone(log);
-    let replica = Replica::new(port, Arc::clone(&home.store), Limits::default()).expect("a new store is not ahead");
+    let replica = Replica::new(port, Arc::clone(&home.store), Limits::default());
     for partition in Partition::all(PARTITIONS) {
         replica.catch_up(partition).expect("every step follows");
     }
-    home.hash()
+    home
 }
 
-/// Logs the windows of a straight line, subject by subject in turns, as working memory would.
-pub(crate) fn publish(log: &BrittleLog, folded: &Folded) -> usize {
+/// The windows of a straight line, subject by subject in turns, as working memory would log them.
+pub(crate) fn in_turns(folded: &Folded) -> Vec<&Consolidation> {
     let mut left: Vec<_> = folded.people.values().map(|person| person.consolidations.iter()).collect();
-    let mut count = 0;
+    let mut windows = Vec::new();
     loop {
-        let round: Vec<&Consolidation> = left.iter_mut().filter_map(Iterator::next).collect();
-        if round.is_empty() {
-            return count;
+        let before = windows.len();
+        windows.extend(left.iter_mut().filter_map(Iterator::next));
+        if windows.len() == before {
+            return windows;
         }
-        count += round.len();
-        round.into_iter().for_each(|window| publish_one(log, window));
     }
+}
+
+/// Logs the windows of a straight line.
+pub(crate) fn publish(log: &BrittleLog, folded: &Folded) -> usize {
+    let windows = in_turns(folded);
+    windows.iter().for_each(|window| publish_one(log, window));
+    windows.len()
 }
 
 pub(crate) fn publish_one(log: &BrittleLog, window: &Consolidation) {
@@ -105,6 +117,7 @@ pub(crate) fn steps(log: &BrittleLog) -> BTreeMap<(Handle, StepNumber), Vec<bool
 pub(crate) struct Service {
     stop: Stop,
     metrics: Metrics,
+    pub(crate) health: Health,
     thread: JoinHandle<Result<(), Error>>,
 }
 
@@ -123,12 +136,24 @@ pub(crate) fn start_with(
     listener: Option<Listener>,
 ) -> Service {
     let port: Arc<dyn EventLog> = Arc::<BrittleLog>::clone(log);
-    let mut replica = Replica::new(port, Arc::clone(&home.store), Limits::default()).expect("the store is not ahead");
+    let ownership = Box::new(All::of(&*port));
+    start_owning(port, home, settings, ownership, listener)
+}
+
+pub(crate) fn start_owning(
+    port: Arc<dyn EventLog>,
+    home: &Home,
+    settings: Settings,
+    ownership: Box<dyn Ownership>,
+    listener: Option<Listener>,
+) -> Service {
+    let mut replica = Replica::new(port, Arc::clone(&home.store), Limits::default());
     listener.into_iter().for_each(|listener| replica.listen(listener));
-    let (stop, metrics) = (Stop::new(), Metrics::new());
-    let parts = Parts { replica, settings, metrics: metrics.clone(), health: Health::new(), stop: stop.clone() };
+    let (stop, metrics, health) = (Stop::new(), Metrics::new(), Health::new());
+    let parts =
+        Parts { replica, ownership, settings, metrics: metrics.clone(), health: health.clone(), stop: stop.clone() };
     let thread = consolidator::spawn(parts).expect("a thread");
-    Service { stop, metrics, thread }
+    Service { stop, metrics, health, thread }
 }
 
 impl Service {

@@ -5,7 +5,7 @@ use std::sync::mpsc::sync_channel;
 
 use consolidator::{Error, Settings};
 use event_log::{EventLog, Partition, Timestamp};
-use memory_core::{Seq, Step};
+use memory_core::Step;
 use testkit::{fold, lively_history, wait_until};
 
 use crate::kit::{DEADLINE, PARTITIONS, home, log, publish, publish_one, rebuilt, settings, start, start_with};
@@ -77,15 +77,37 @@ fn a_missing_window_stops_it_before_anything_is_decided() {
     assert_eq!((subject, expected), (person.handle(), missing.from));
     assert_eq!((from, to), (windows[6].from, windows[6].to));
     assert_eq!(home.store.consolidated(subject).expect("readable"), expected, "the windows before it stand");
-    // A start says the same again, and an overlap is no continuation either.
+    // A start says the same again.
     assert!(matches!(start(&log, &home, settings(64)).join(), Err(Error::Gap { .. })));
-    let torn = crate::kit::log();
-    let mut overlapping = windows[1].clone();
-    overlapping.from = Seq::new(windows[1].from.get() - 1);
-    publish_one(&torn, &windows[0]);
-    publish_one(&torn, &overlapping);
-    let error = start(&torn, &crate::kit::home(), settings(64)).join().expect_err("it must not go on");
-    assert!(error.to_string().contains("INV-"), "{error}");
+}
+
+/// A former owner closed a window elsewhere: what it covers already is a repeat, the rest is taken.
+// law: L05
+#[test]
+fn of_a_window_that_begins_below_the_position_the_rest_is_taken() {
+    let folded = fold(&lively_history(54, 1, 300));
+    let windows = &folded.people.values().next().expect("there is one").consolidations;
+    let joined = |first: usize, last: usize| {
+        let mut window = windows[last].clone();
+        window.from = windows[first].from;
+        window.turns = windows[first..=last].iter().flat_map(|window| window.turns.clone()).collect();
+        window
+    };
+    for batch in [1, 4_096] {
+        let (log, home) = (log(), home());
+        for (number, window) in windows.iter().enumerate() {
+            // Each comes with up to three before it, and some come late as well.
+            publish_one(&log, &joined(number.saturating_sub(number % 4), number));
+            publish_one(&log, &windows[number.saturating_sub(2)]);
+            publish_one(&log, &joined(number / 2, number));
+            assert!(window.to == joined(0, number).to);
+        }
+        let service = start(&log, &home, settings(batch));
+        service.drain();
+        assert_eq!(service.metric("memos_consolidator_windows_total{outcome=\"new\"}"), windows.len() as u64);
+        service.stop().expect("it was told to");
+        assert_eq!(home.hash(), folded.hash(), "batches of {batch}");
+    }
 }
 
 #[test]

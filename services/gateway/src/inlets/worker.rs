@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use event_log::{Error, ErrorKind};
+use event_log::Error;
 use service_runtime::{Health, State, Stop, fatal};
 
+use super::places::passes;
 use super::reader::{InletReader, Taken};
 
 /// How long to wait for something new before looking whether to stop, and for what is in the way to pass.
@@ -15,29 +16,30 @@ pub(crate) fn run(reader: InletReader, health: &Health, stop: &Stop) {
     let mut reader = reader.stopped_by(stop.clone());
     let mut generation = 0;
     while !stop.is_stopped() {
-        if !reader.is_writable() {
-            // The records wait where they are until the disk takes something again.
-            let _stopped: bool = stop.wait_for(PAUSE);
-            continue;
-        }
         match drain(&mut reader, stop) {
+            // While the disk is nearly full the records wait where they are, and nothing wakes the reader.
+            Ok(()) if !reader.is_writable() => {
+                let _stopped: bool = stop.wait_for(PAUSE);
+            }
             Ok(()) => generation = reader.wait(generation, PAUSE),
-            Err(error) => match error.kind() {
-                ErrorKind::Retry | ErrorKind::Full => {
-                    tracing::warn!(%error, "failed to read an inlet, trying again");
-                    let _stopped: bool = stop.wait_for(PAUSE);
-                }
-                ErrorKind::Poison | ErrorKind::Fenced | ErrorKind::Invalid | ErrorKind::Corrupt | ErrorKind::Bug => {
-                    health.set("gateway-inlets", State::Failed(error.to_string()));
-                    fatal(format_args!("failed to read an inlet: {error}"));
-                }
-            },
+            Err(error) if passes(&error) => {
+                tracing::warn!(%error, "failed to read an inlet, trying again");
+                let _stopped: bool = stop.wait_for(PAUSE);
+            }
+            Err(error) => {
+                health.set("gateway-inlets", State::Failed(error.to_string()));
+                fatal(format_args!("failed to read an inlet: {error}"));
+            }
         }
+    }
+    if let Err(error) = reader.close() {
+        tracing::warn!(%error, "failed to note how far the inlets were read");
     }
 }
 
-/// Takes and commits until nothing is left.
+/// Follows the owners, then takes and commits until nothing is left.
 fn drain(reader: &mut InletReader, stop: &Stop) -> Result<(), Error> {
+    reader.follow()?;
     while !stop.is_stopped() && reader.is_writable() {
         if reader.take()? == Taken::default() {
             // Offsets that compaction or trimming left empty are passed all the same.

@@ -9,11 +9,13 @@ use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use event_log::{InletName, Record, Topic};
 use memory_core::{Partition, Timestamp};
+use memos_client::inlet::{KEY_ID, SIGNATURE, TENANT};
 use memos_client::{ErrorBody, InletResponse};
 use serde_json::Value;
 
 use crate::body::Body;
 use crate::edge::Tenant;
+use crate::inlets::Binding;
 use crate::params::Params;
 use crate::problem::{Code, Problem};
 use crate::state::{State, now};
@@ -53,10 +55,16 @@ pub(crate) async fn post(
     Params::of(&request)?.finish()?;
     let missing = || Problem::new(Code::InletNotFound, "there is no inlet with this name");
     let inlet = InletName::try_new(&name).map_err(|_| missing())?;
-    if state.bindings.tenant(&inlet) != Some(&tenant) {
+    // An inlet with signatures is anybody's, but a credential publishes for its own tenant only.
+    let named = request.headers().get(TENANT).and_then(|value| std::str::from_utf8(value.as_bytes()).ok());
+    if state.bindings.claimed(&inlet, named).as_ref() != Some(&tenant) {
         return Err(missing());
     }
     let form = form(&request)?;
+    if form != Form::One && state.bindings.binding(&inlet) == Some(&Binding::Signed) {
+        let message = format!("a signature is one record's: send {JSON} or {CLOUD_EVENT}");
+        return Err(Problem::new(Code::UnsupportedMediaType, message));
+    }
     let Body { bytes, share: _share } = body::read(&state, &request, payload).await?;
     let records = form.records(&request, &bytes, now())?;
     let limit = state.settings.limits.interactions;
@@ -66,8 +74,9 @@ pub(crate) async fn post(
     }
     let accepted = records.len();
     if accepted > 0 {
-        let by_partition = BTreeMap::from([(partition(&request, state.log.partitions()), records)]);
-        append::append(&state, &Topic::Inlet(inlet), by_partition).await?;
+        let topic = Topic::Inlet(inlet);
+        let by_partition = BTreeMap::from([(partition(&request, state.log.partitions_of(&topic)), records)]);
+        append::append(&state, &topic, by_partition).await?;
     }
     Ok(HttpResponse::Accepted().json(InletResponse { accepted }))
 }
@@ -117,11 +126,12 @@ impl Form {
     }
 }
 
-/// The headers that say what the record is, and the trace that it belongs to.
+/// The headers that say what the record is and whose, and the trace that it belongs to.
 fn headers(request: &HttpRequest) -> Headers {
     let told = request.headers().iter().filter(|(name, _)| {
         let name = name.as_str();
-        name.starts_with("ce-") || name == CONTENT_TYPE || name == "traceparent" || name == "tracestate"
+        let signs = [TENANT, KEY_ID, SIGNATURE].contains(&name);
+        signs || name.starts_with("ce-") || name == CONTENT_TYPE || name == "traceparent" || name == "tracestate"
     });
     told.map(|(name, value)| (name.as_str().to_owned(), Some(value.as_bytes().to_vec()))).collect()
 }

@@ -2,7 +2,7 @@
 
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use memos_client::{ErrorBody, RecallRequest, RecallResponse};
+use memos_client::{ErrorBody, Reach, RecallRequest, RecallResponse};
 
 use crate::body;
 use crate::edge::Tenant;
@@ -42,7 +42,7 @@ pub(crate) async fn recall(
     }
     if let Some(position) = &question.at_least {
         let limit = state.settings.limits.query_timeout();
-        state.ask(state.recall.reached(position, limit)).await?;
+        state.ask(state.recall.reached(position, Reach::One, limit)).await?;
     }
     let answer = state.ask(state.recall.recall(&tenant, question)).await?;
     Ok(HttpResponse::Ok().json(answer))

@@ -20,7 +20,7 @@ fn with_keys() -> Settings {
     Settings { keys: vec![key("a", "acme", "s3cret.with.dots"), key("b", "bolt", "other")], ..settings() }
 }
 
-fn start(settings: Settings) -> Result<Gateway, StartError> {
+pub(crate) fn start(settings: Settings) -> Result<Gateway, StartError> {
     Gateway::new(&Parts {
         log: log(1 << 20),
         recall: Arc::new(FakeRecall::default()),

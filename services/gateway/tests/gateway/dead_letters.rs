@@ -38,7 +38,7 @@ async fn a_dead_letter_is_listed_and_replayed_until_it_is_good() {
     let record =
         |value: &str| Record { value: Some(value.as_bytes().to_vec()), timestamp: arrived, ..Record::default() };
     append(server.log(), &inlet_topic(), vec![record("{"), record(r#"{"user_id": "u"}"#)]).await;
-    let mut reader = server.parted.gateway.inlet_reader().expect("positions are readable");
+    let mut reader = server.parted.reader();
     assert_eq!(take(&mut reader), Taken { accepted: 0, dead_lettered: 2 });
 
     let list = server.get("/v1/dead-letters").await.body["results"].as_array().expect("a list").clone();

@@ -10,6 +10,10 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use service_runtime::Stop;
 
+mod kafka;
+mod owners;
+mod signed;
+
 use crate::support::{Parted, Running, TestLog, inlet_topic, log, settings, tenant};
 
 /// Headers, a body, and how many records it is.
@@ -61,7 +65,7 @@ fn good_records_become_events_and_bad_ones_dead_letters_with_a_reason() {
     let parted = Parted::new(settings(), log(1 << 20));
     let (records, reasons) = mixed();
     append(&parted.log, records.clone());
-    let mut reader = parted.gateway.inlet_reader().expect("positions are readable");
+    let mut reader = parted.reader();
     assert_eq!(reader.take().expect("the log works"), Taken { accepted: 3, dead_lettered: 6 });
     assert_eq!(parted.log.event_ids(), ["binary", "plain", "structured"]);
     for recorded in parted.log.events() {
@@ -86,13 +90,13 @@ fn a_crash_between_append_and_commit_repeats_the_same_ids() {
     let (records, _) = mixed();
     append(&log, records);
     let crashed = Parted::new(settings(), std::sync::Arc::clone(&log));
-    let mut reader = crashed.gateway.inlet_reader().expect("positions are readable");
+    let mut reader = crashed.reader();
     let taken = reader.take().expect("the log works");
     let (events, dead) = (log.event_ids(), letters(&log));
     drop((reader, crashed));
 
     let restarted = Parted::new(settings(), std::sync::Arc::clone(&log));
-    let mut reader = restarted.gateway.inlet_reader().expect("positions are readable");
+    let mut reader = restarted.reader();
     assert_eq!(reader.take().expect("the log works"), taken, "nothing was committed, so all of it comes again");
     reader.commit().expect("the log works");
     let mut twice = log.event_ids();
@@ -103,7 +107,7 @@ fn a_crash_between_append_and_commit_repeats_the_same_ids() {
     assert_eq!(ids(&letters(&log)), ids(&dead));
 
     let third = Parted::new(settings(), std::sync::Arc::clone(&log));
-    let mut reader = third.gateway.inlet_reader().expect("positions are readable");
+    let mut reader = third.reader();
     assert_eq!(reader.take().expect("the log works"), Taken::default(), "what was committed does not come again");
 }
 
@@ -112,12 +116,12 @@ fn the_worker_reads_until_it_is_stopped() {
     let parted = Parted::new(settings(), log(1 << 20));
     append(&parted.log, vec![record(&json!({ "id": "before", "user_id": "u", "content": "x" }), &[])]);
     let stop = Stop::new();
-    let worker = parted.gateway.inlet_worker(stop.clone()).expect("a thread");
+    let worker = parted.gateway.inlet_worker(parted.gateway.all_inlets(), stop.clone()).expect("a thread");
     append(&parted.log, vec![record(&json!({ "id": "after", "user_id": "u", "content": "x" }), &[])]);
     until(&parted.log, |log| log.event_ids() == ["after", "before"]);
     stop.stop();
     worker.join().expect("the thread ends");
-    let mut reader = parted.gateway.inlet_reader().expect("positions are readable");
+    let mut reader = parted.reader();
     assert_eq!(reader.take().expect("the log works"), Taken::default(), "the worker had committed");
 }
 
@@ -127,7 +131,7 @@ fn on_a_full_disk_the_records_wait_in_the_inlet() {
     parted.writable.store(false, std::sync::atomic::Ordering::Relaxed);
     append(&parted.log, vec![record(&json!({ "id": "waits", "user_id": "u", "content": "x" }), &[])]);
     let stop = Stop::new();
-    let worker = parted.gateway.inlet_worker(stop.clone()).expect("a thread");
+    let worker = parted.gateway.inlet_worker(parted.gateway.all_inlets(), stop.clone()).expect("a thread");
     assert!(!stop.wait_for(Duration::from_millis(300)));
     assert_eq!(parted.log.event_ids(), Vec::<String>::new());
     parted.writable.store(true, std::sync::atomic::Ordering::Relaxed);
@@ -151,16 +155,7 @@ fn an_inlet_that_the_log_does_not_have_is_refused_at_start() {
         let mut inlets = settings().inlets;
         inlets[0].name = name.to_owned();
         let settings = Settings { inlets, ..settings() };
-        let parts = gateway::Parts {
-            log: log(1 << 20),
-            recall: std::sync::Arc::new(crate::support::FakeRecall::default()),
-            secret: crate::support::secret(),
-            settings,
-            health: service_runtime::Health::new(),
-            metrics: service_runtime::Metrics::new(),
-            writable: std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true)),
-        };
-        assert!(matches!(gateway::Gateway::new(&parts), Err(StartError::Inlet { .. })), "{name}");
+        assert!(matches!(crate::access::start(settings), Err(StartError::Inlet { .. })), "{name}");
     }
 }
 
@@ -196,7 +191,7 @@ async fn records_can_be_posted_in_every_form() {
     let reply =
         server.send(Method::POST, "/v1/inlets/support", &[("content-type", "text/plain")], "x".to_owned()).await;
     assert_eq!(reply.code(), "unsupported_media_type");
-    let mut reader = server.parted.gateway.inlet_reader().expect("positions are readable");
+    let mut reader = server.parted.reader();
     let taken = std::thread::spawn(move || reader.take().expect("the log works")).join().expect("no panic");
     assert_eq!(taken, Taken { accepted: 7, dead_lettered: 0 });
     assert_eq!(server.log().event_ids(), ["b-1", "b-2", "binary", "line-1", "line-2", "one", "structured"]);

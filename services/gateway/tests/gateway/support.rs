@@ -1,6 +1,6 @@
 //! A gateway to ask, and what it stands on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -10,13 +10,13 @@ use event_log::{
     Appended, Error, EventLog, InletName, Limits, LogId, Maintained, MemLog, MemLogSettings, ReadBatch, Record, Stored,
     Topic, Watermarks, envelope,
 };
-use gateway::{Gateway, InletSettings, Parts, Settings};
+use gateway::{Gateway, InletReader, InletSettings, Parts, Settings};
 use memory_core::{
     EventId, HashSecret, MemoryId, Offset, Partition, Recorded, Subject, SubjectKind, TenantId, Timestamp,
 };
 use memos_client::{
-    Answer, ContextView, EventStatusView, ListRequest, MemoryView, Owned, Page, Position, RecallApi, RecallRequest,
-    RecallResponse, RevisionView, Unavailable, WorkingMemoryView,
+    Answer, ContextView, EventStatusView, ListRequest, MemoryView, Owned, Page, Position, Reach, RecallApi,
+    RecallRequest, RecallResponse, RevisionView, Unavailable, WorkingMemoryView,
 };
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -32,6 +32,18 @@ pub(crate) struct TestLog {
     pub(crate) inner: MemLog,
     /// Every append answers as after a failed fsync.
     pub(crate) stopped: AtomicBool,
+    /// What becomes of the next appends; of those behind them, what should.
+    pub(crate) fates: Mutex<VecDeque<Fate>>,
+}
+
+/// What becomes of an append to a log that is far away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    Durable,
+    /// It is not there, and its answer says so.
+    Lost,
+    /// It is there, and its answer says that it may not be.
+    Unknown,
 }
 
 /// Recall by script.
@@ -75,7 +87,7 @@ pub(crate) struct Reply {
 
 /// Settings for a test: a free port, one worker, one inlet of the default tenant.
 pub(crate) fn settings() -> Settings {
-    let inlets = vec![InletSettings { name: INLET.to_owned(), tenant: "default".to_owned() }];
+    let inlets = vec![InletSettings::bound(INLET, "default")];
     let listen = "127.0.0.1:0".parse().expect("an address");
     Settings { listen, workers: 1, inlets, ..Settings::default() }
 }
@@ -99,7 +111,11 @@ pub(crate) fn user(tenant_name: &str, id: &str) -> Subject {
 pub(crate) fn log(queue_bytes: usize) -> Arc<TestLog> {
     let inlets = vec![InletName::try_new(INLET).expect("a name")];
     let settings = MemLogSettings { partitions: PARTITIONS, inlets, queue_bytes, ..MemLogSettings::default() };
-    Arc::new(TestLog { inner: MemLog::with_settings(settings), stopped: AtomicBool::new(false) })
+    Arc::new(TestLog {
+        inner: MemLog::with_settings(settings),
+        stopped: AtomicBool::new(false),
+        fates: Mutex::default(),
+    })
 }
 
 impl Parted {
@@ -118,6 +134,11 @@ impl Parted {
         };
         let gateway = Gateway::new(&parts).expect("the settings are good");
         Self { gateway, log, recall, writable, metrics }
+    }
+
+    /// A reader of all partitions of all inlets.
+    pub(crate) fn reader(&self) -> InletReader {
+        self.gateway.inlet_reader(self.gateway.all_inlets()).expect("all are owned")
     }
 }
 
@@ -230,7 +251,16 @@ impl EventLog for TestLog {
         if self.stopped.load(Ordering::Relaxed) {
             return Err(Error::Stopped { reason: "fsync failed".to_owned() });
         }
-        self.inner.append(topic, partition, records)
+        let fate = self.fates.lock().expect("no panic").pop_front().unwrap_or(Fate::Durable);
+        let appended = match fate {
+            Fate::Durable => return self.inner.append(topic, partition, records),
+            Fate::Unknown => Some(self.inner.append(topic, partition, records)?),
+            Fate::Lost => None,
+        };
+        let (answer, failed) = Appended::channel();
+        drop(appended);
+        answer.send(Err(Error::Changed { file: "far away".into() })).expect("somebody waits");
+        Ok(failed)
     }
 
     fn read(&self, topic: &Topic, partition: Partition, from: Offset, limits: Limits) -> Result<ReadBatch, Error> {
@@ -335,7 +365,7 @@ impl RecallApi for FakeRecall {
         self.answer(None)
     }
 
-    fn reached(&self, _position: &Position, _timeout: Duration) -> Answer<'_, ()> {
+    fn reached(&self, _position: &Position, _reach: Reach, _timeout: Duration) -> Answer<'_, ()> {
         self.answer(())
     }
 }

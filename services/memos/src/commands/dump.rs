@@ -1,22 +1,23 @@
 //! `memos dump`: everything that is remembered, in an order that is the same after every rebuild.
 
 use std::io::Write;
-use std::path::Path;
 
 use anyhow::Context;
+use memory_core::Handle;
 use memory_core::dump::Dump;
 use memory_store::Store;
 
 use crate::cli::DumpArgs;
 use crate::embedded::store_dir;
+use crate::settings::Settings;
 use crate::{secret, settings};
 
 /// Prints the canonical dump, or only its hash.
 pub(crate) fn run(args: &DumpArgs, out: &mut impl Write) -> anyhow::Result<()> {
     let loaded = settings::load(&args.settings)?;
-    let store = open(&loaded.settings.data.dir)?;
+    let store = open(&loaded.settings)?;
     let mut written = Ok(());
-    let dump = of_store(&store, |line| {
+    let dump = of_store(&store, |_| true, |line| {
         if !args.hash && written.is_ok() {
             written = out.write_all(line.as_bytes());
         }
@@ -30,17 +31,25 @@ pub(crate) fn run(args: &DumpArgs, out: &mut impl Write) -> anyhow::Result<()> {
 }
 
 /// Opens the store of a data directory as it is now.
-pub(crate) fn open(data: &Path) -> anyhow::Result<Store> {
+pub(crate) fn open(settings: &Settings) -> anyhow::Result<Store> {
+    let data = &settings.data.dir;
     let dir = store_dir(data);
     anyhow::ensure!(dir.exists(), "{} holds no store: start memos on it once", data.display());
-    Store::open_read_only(&dir, secret::load(data)?).context("open the store")
+    Store::open_read_only(&dir, secret::load(&settings.hash_secret_file())?).context("open the store")
 }
 
-/// The dump of a store; `line` sees every line.
-pub(crate) fn of_store(store: &Store, mut line: impl FnMut(&str)) -> anyhow::Result<Dump> {
+/// The dump of the subjects of a store that are wanted; `line` sees every line.
+pub(crate) fn of_store(
+    store: &Store,
+    wanted: impl Fn(Handle) -> bool,
+    mut line: impl FnMut(&str),
+) -> anyhow::Result<Dump> {
     let mut dump = Dump::default();
     for subject in store.subjects() {
         let subject = subject?;
+        if !wanted(subject) {
+            continue;
+        }
         dump.subject(subject, store.rows(subject)?.iter(), &mut line);
     }
     Ok(dump)

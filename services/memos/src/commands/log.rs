@@ -1,6 +1,6 @@
 //! `memos log export|import`: how a log moves, to another machine or to another number of partitions.
 //!
-//! Both work on a data directory that no memos is running on. Only the log and the hash secret move; every store is
+//! Both work on a log that no memos is running on, in a data directory or on Kafka. Only the log and the hash secret move; every store is
 //! rebuilt from them, and what is remembered is the same to the last byte (law L06). Offsets are not: they name places
 //! in one log, so whatever holds one is translated ([`offsets`]) or names its log and is ignored elsewhere.
 
@@ -10,16 +10,18 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use event_log::{LocalLog, LocalLogSettings, Topic};
+use event_log::{EventLog, LocalLog, LocalLogSettings, Topic};
+use memory_core::HashSecret;
 use rustix::fs::{FlockOperation, flock};
 
-use crate::cli::{LogCommand, SettingsArgs};
+use crate::cli::LogCommand;
 use crate::commands::log::archive::{Archive, Counts};
 use crate::{secret, settings};
 
 mod archive;
 mod export;
 mod import;
+mod kafka;
 mod offsets;
 mod working;
 
@@ -32,15 +34,21 @@ const INLET_GROUP: &str = "gateway";
 /// When the directory or the file is not as it must be; a half-made result is never left under the wanted name.
 pub(crate) fn run(command: &LogCommand, out: &mut impl Write) -> anyhow::Result<()> {
     match command {
-        LogCommand::Export { file, settings } => {
-            let counts = export_directory(&data_dir(settings)?, file)?;
+        LogCommand::Export { file, kafka, settings } => {
+            let settings = settings::load(settings)?.settings;
+            let counts = if *kafka { kafka::export(&settings, file)? } else { export_directory(&settings.data.dir, file)? };
             // The archive itself may have gone to standard output.
             if file != Path::new("-") {
                 writeln!(out, "exported {counts} to {}", file.display())?;
             }
         }
-        LogCommand::Import { file, partitions, settings } => {
-            let data = data_dir(settings)?;
+        LogCommand::Import { file, kafka: true, partitions: _, settings } => {
+            let settings = settings::load(settings)?.settings;
+            let counts = kafka::import(&settings, file)?;
+            writeln!(out, "imported {counts} into the log at {}", settings.kafka.bootstrap_servers)?;
+        }
+        LogCommand::Import { file, kafka: false, partitions, settings } => {
+            let data = settings::load(settings)?.settings.data.dir;
             let (counts, partitions) = import_directory(file, *partitions, &data)?;
             writeln!(out, "imported {counts} into {}", data.display())?;
             if partitions != settings::load(settings)?.settings.log.partitions {
@@ -51,23 +59,24 @@ pub(crate) fn run(command: &LogCommand, out: &mut impl Write) -> anyhow::Result<
     Ok(())
 }
 
-fn data_dir(args: &SettingsArgs) -> anyhow::Result<PathBuf> {
-    Ok(settings::load(args)?.settings.data.dir)
-}
-
 fn export_directory(data: &Path, file: &Path) -> anyhow::Result<Counts> {
     let log_dir = settings::log_dir(data);
     let _stopped = keep_stopped(&log_dir)?;
-    let secret = secret::load(data)?;
+    let secret = secret::load(&secret::beside(data))?;
     let log = LocalLog::open_read_only(&log_dir).with_context(|| format!("open the log in {}", log_dir.display()))?;
+    export_log(&log, &secret, file)
+}
+
+/// Writes the archive of a log, which appears under its name when it is complete.
+fn export_log(log: &dyn EventLog, secret: &HashSecret, file: &Path) -> anyhow::Result<Counts> {
     if file == Path::new("-") {
-        return export::write(&log, &secret, std::io::stdout().lock());
+        return export::write(log, secret, std::io::stdout().lock());
     }
     let unfinished = sibling(file, ".unfinished");
     let mut options = OpenOptions::new();
     let created = options.write(true).create(true).truncate(true).mode(0o600).open(&unfinished);
     let created = created.with_context(|| format!("create {}", unfinished.display()))?;
-    let counts = export::write(&log, &secret, BufWriter::new(&created))?;
+    let counts = export::write(log, secret, BufWriter::new(&created))?;
     created.sync_all().with_context(|| format!("sync {}", unfinished.display()))?;
     fs::rename(&unfinished, file).with_context(|| format!("rename to {}", file.display()))?;
     sync_parent(file)?;
@@ -91,12 +100,7 @@ fn keep_stopped(log_dir: &Path) -> anyhow::Result<Option<File>> {
 fn import_directory(file: &Path, partitions: Option<u32>, data: &Path) -> anyhow::Result<(Counts, u32)> {
     let empty = !data.exists() || fs::read_dir(data).is_ok_and(|mut entries| entries.next().is_none());
     anyhow::ensure!(empty, "{} is not empty: an import makes a data directory of its own", data.display());
-    let source: Box<dyn Read> = if file == Path::new("-") {
-        Box::new(std::io::stdin())
-    } else {
-        Box::new(File::open(file).with_context(|| format!("open {}", file.display()))?)
-    };
-    let archive = Archive::open(BufReader::new(source)).with_context(|| format!("read {}", file.display()))?;
+    let archive = open_archive(file)?;
     let partitions = partitions.unwrap_or(archive.header.partitions);
     let unfinished = sibling(data, ".tmp");
     remove(&unfinished)?;
@@ -114,9 +118,18 @@ fn import_directory(file: &Path, partitions: Option<u32>, data: &Path) -> anyhow
     }
 }
 
+fn open_archive(file: &Path) -> anyhow::Result<Archive<BufReader<Box<dyn Read>>>> {
+    let source: Box<dyn Read> = if file == Path::new("-") {
+        Box::new(std::io::stdin())
+    } else {
+        Box::new(File::open(file).with_context(|| format!("open {}", file.display()))?)
+    };
+    Archive::open(BufReader::new(source)).with_context(|| format!("read {}", file.display()))
+}
+
 fn import_into(archive: Archive<impl std::io::BufRead>, partitions: u32, dir: &Path) -> anyhow::Result<Counts> {
     fs::create_dir_all(dir).with_context(|| format!("create {}", dir.display()))?;
-    secret::store(dir, &archive.header.secret()?)?;
+    secret::store(&secret::beside(dir), &archive.header.secret()?)?;
     let inlets = archive.header.topics.iter().filter_map(|topic| match topic {
         Topic::Inlet(name) => Some(name.clone()),
         Topic::Interactions

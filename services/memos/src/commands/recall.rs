@@ -18,7 +18,7 @@ pub(crate) async fn run(args: &RecallArgs, out: &mut impl Write) -> anyhow::Resu
         user_id: args.user.clone(),
         agent_id: args.agent.clone(),
         session_id: args.session.clone(),
-        query: args.question.clone(),
+        query: args.question.clone().unwrap_or_default(),
         limit: usize::from(args.limit),
         token_budget: args.budget,
         ..RecallRequest::default()

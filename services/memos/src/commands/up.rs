@@ -8,7 +8,7 @@ use service_runtime::{Stop, fatal, init_logging};
 
 use crate::cli::{ServerArgs, UpArgs};
 use crate::commands::sample;
-use crate::embedded::{Edge, Embedded};
+use crate::embedded::{self, Edge};
 use crate::settings;
 
 /// Runs memos.
@@ -22,35 +22,17 @@ pub(crate) fn run(args: &UpArgs, out: &mut impl Write) -> anyhow::Result<()> {
     stop.on_signals().context("catch signals")?;
     // The server belongs to the runtime it is bound in.
     let system = actix_rt::System::new();
-    let (mut embedded, edge) = system.block_on(async { Embedded::start(&loaded.settings) })?;
-    let Edge { bound, address } = edge;
+    let (process, Edge { bound, address }) = system.block_on(async { embedded::start(&loaded.settings) })?;
     writeln!(
         out,
         "memos listens on http://{address} (documentation: http://{address}/docs); data in {}",
         loaded.settings.data.dir.display()
     )?;
     out.flush()?;
-    let server = bound.server.handle();
     if args.sample {
         show_sample(address, stop.clone())?;
     }
-    let supervisor = std::thread::Builder::new().name("supervisor".to_owned()).spawn({
-        let stop = stop.clone();
-        move || {
-            embedded.supervise(&stop);
-            embedded
-        }
-    })?;
-    system.block_on(async {
-        let stopping = async {
-            stop.stopped().await;
-            server.stop(true).await;
-        };
-        let (served, ()) = tokio::join!(bound.server, stopping);
-        served
-    })?;
-    let embedded = supervisor.join().map_err(|_| anyhow::anyhow!("the supervisor panicked"))?;
-    embedded.shut_down()
+    process.serve(&system, bound.server, stop)
 }
 
 /// Publishes the sample and prints its answers on a thread of its own, while memos serves.

@@ -9,14 +9,16 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use event_log::{EventLog, Limits, LocalLog, Offset, Partition, Stored, Topic, envelope};
+use event_log::kafka::KafkaLog;
+use event_log::{EventLog, Limits, LocalLog, Offset, Partition, Stored, Topic};
 use memory_core::refold::Rows;
 use memory_core::step::Row;
 use memory_core::{Handle, Seq, dump};
-use memory_store::Store;
+use memory_store::{Chain, Place, Record, Store};
 
 use crate::cli::VerifyArgs;
 use crate::commands::dump as dump_command;
+use crate::embedded::store_dir;
 use crate::settings;
 
 mod history;
@@ -39,22 +41,40 @@ impl<W: Write> Report<'_, W> {
 /// # Errors
 /// When it cannot be read at all.
 pub(crate) fn run(args: &VerifyArgs, out: &mut impl Write) -> anyhow::Result<ExitCode> {
-    let loaded = settings::load(&args.settings)?;
-    let data = &loaded.settings.data.dir;
-    // The store first: what arrives in the log after it was opened is above its positions.
-    let store = dump_command::open(data)?;
-    let log_dir = settings::log_dir(data);
-    let log = LocalLog::open_read_only(&log_dir).with_context(|| format!("open the log in {}", log_dir.display()))?;
+    let settings = settings::load(&args.settings)?.settings;
     let mut report = Report { out, wrong: 0 };
-    check_files(&log, &mut report)?;
-    let stored = dump_command::of_store(&store, |_| {})?;
-    let (hash, subjects, memories) = (stored.hash(), stored.subjects, stored.memories);
-    report.line(true, &format!("store: {subjects} subjects, {memories} memories, hash {hash}"))?;
+    // The store first: what arrives in the log after it was opened is above its positions.
+    let (store, log): (Option<Store>, Box<dyn EventLog>) = if args.kafka {
+        let kafka = settings.kafka()?;
+        let store = store_dir(&settings.data.dir).exists().then(|| dump_command::open(&settings)).transpose()?;
+        let log = KafkaLog::open(&kafka).with_context(|| format!("open the log at {}", kafka.bootstrap_servers))?;
+        (store, Box::new(log))
+    } else {
+        let store = dump_command::open(&settings)?;
+        let dir = settings.log_dir();
+        let log = LocalLog::open_read_only(&dir).with_context(|| format!("open the log in {}", dir.display()))?;
+        check_files(&log, &mut report)?;
+        (Some(store), Box::new(log))
+    };
+    verify(store.as_ref(), &*log, &mut report)?;
+    Ok(if report.wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
 
-    let rows = from_steps(&log, &store)?;
-    let rebuilt = dump::of(&rows).hash();
-    report.line(rebuilt == hash, &format!("folding the steps of `memories` again: hash {rebuilt}"))?;
-    match history::refold(&log, &consolidated(&rows))? {
+fn verify(store: Option<&Store>, log: &dyn EventLog, report: &mut Report<'_, impl Write>) -> anyhow::Result<()> {
+    let ends = ends(store, log)?;
+    let rows = from_steps(log, &ends)?;
+    let rebuilt = dump::of(&rows);
+    let hash = rebuilt.hash();
+    if let Some(store) = store {
+        let stored = dump_command::of_store(store, |subject| ends.contains_key(&subject.partition(log.partitions())), |_| {})?;
+        let (found, subjects, memories) = (stored.hash(), stored.subjects, stored.memories);
+        report.line(true, &format!("store: {subjects} subjects, {memories} memories, hash {found}"))?;
+        report.line(hash == found, &format!("folding the steps of `memories` again: hash {hash}"))?;
+    } else {
+        let (subjects, memories) = (rebuilt.subjects, rebuilt.memories);
+        report.line(true, &format!("folding the steps of `memories`: {subjects} subjects, {memories} memories, hash {hash}"))?;
+    }
+    match history::refold(log, &ends, &consolidated(&rows))? {
         history::Refolded::Trimmed => {
             report.line(true, "folding `interactions` again: left out, the oldest of them were trimmed")?;
         }
@@ -68,8 +88,24 @@ pub(crate) fn run(args: &VerifyArgs, out: &mut impl Write) -> anyhow::Result<Exi
         }
     }
     let (sources, missing) = audit(&rows);
-    report.line(missing == 0, &format!("provenance: {sources} sources of memories, {missing} missing"))?;
-    Ok(if report.wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    report.line(missing == 0, &format!("provenance: {sources} sources of memories, {missing} missing"))
+}
+
+/// The partitions that are looked at, each up to where the store has read `memories`. A store on Kafka follows some
+/// partitions only, and may hold what it read of others before; those are left out. Without a store: everything.
+fn ends(store: Option<&Store>, log: &dyn EventLog) -> anyhow::Result<BTreeMap<Partition, Offset>> {
+    let mut ends = BTreeMap::new();
+    for partition in Partition::all(log.partitions()) {
+        let range = log.watermarks(&Topic::Memories, partition)?;
+        let end = match store {
+            Some(store) => store.position(log.id(), &Topic::Memories, partition)?,
+            None => range.high,
+        };
+        if end >= range.low && (end > Offset::FIRST || range.high == Offset::FIRST) {
+            ends.insert(partition, end);
+        }
+    }
+    Ok(ends)
 }
 
 fn check_files(log: &LocalLog, report: &mut Report<'_, impl Write>) -> anyhow::Result<()> {
@@ -81,19 +117,22 @@ fn check_files(log: &LocalLog, report: &mut Report<'_, impl Write>) -> anyhow::R
     report.line(good, &format!("log: {} files, {} records, {} bytes", checked.segments, checked.records, checked.bytes))
 }
 
-/// The rows that the steps give, up to where the store has read them.
-fn from_steps(log: &LocalLog, store: &Store) -> anyhow::Result<BTreeMap<Handle, Rows>> {
-    let mut subjects: BTreeMap<Handle, Rows> = BTreeMap::new();
-    for partition in Partition::all(log.partitions()) {
-        let end = store.position(log.id(), &Topic::Memories, partition)?;
-        each(log, &Topic::Memories, partition, end, |stored| {
-            if let Some(step) = envelope::read_step(stored)? {
-                subjects.entry(step.subject).or_default().apply(&step)?;
+/// The rows that the steps give, those of them that count (law L05).
+fn from_steps(log: &dyn EventLog, ends: &BTreeMap<Partition, Offset>) -> anyhow::Result<BTreeMap<Handle, Rows>> {
+    let mut subjects: BTreeMap<Handle, (Chain, Rows)> = BTreeMap::new();
+    for (partition, end) in ends {
+        each(log, &Topic::Memories, *partition, *end, |stored| {
+            let record = Record::read(stored)?;
+            let (Some(link), Some(step)) = (record.link(), &record.step) else { return Ok(()) };
+            let (chain, rows) = subjects.entry(step.subject).or_default();
+            if chain.place(&link) == Place::Next {
+                *chain = chain.then(&link);
+                rows.apply(step)?;
             }
             Ok(())
         })?;
     }
-    Ok(subjects)
+    Ok(subjects.into_iter().map(|(subject, (_, rows))| (subject, rows)).collect())
 }
 
 /// Calls `see` with every record of a partition below `end`.

@@ -87,15 +87,21 @@ impl Server {
     /// The same, without waiting for more than the first line.
     #[track_caller]
     pub(crate) fn start_unready(dir: &Path, extra: &[&str]) -> Self {
+        Self::spawn("up", dir, &[&["--listen", "127.0.0.1:0"], extra].concat())
+    }
+
+    /// Starts `memos NAME` on a data directory with these arguments, and waits for its first line.
+    #[track_caller]
+    pub(crate) fn spawn(name: &str, dir: &Path, arguments: &[&str]) -> Self {
         let log = dir.with_extension("stderr");
         let stderr = File::options().append(true).create(true).open(&log).expect("a file for standard error");
         let mut command = memos();
-        command.args(["up", "--listen", "127.0.0.1:0", "--data"]).arg(dir).args(extra);
+        command.arg(name).arg("--data").arg(dir).args(arguments);
         let mut child = command.stdout(Stdio::piped()).stderr(stderr).spawn().expect("memos starts");
         let mut stdout = BufReader::new(child.stdout.take().expect("it was piped"));
         let mut line = String::new();
         stdout.read_line(&mut line).expect("its standard output");
-        let address = line.strip_prefix("memos listens on ").and_then(|rest| rest.split_whitespace().next());
+        let address = line.split_once("listens on ").and_then(|(_, rest)| rest.split_whitespace().next());
         let Some(url) = address.map(str::to_owned) else {
             panic!("memos did not start: `{line}`, {:?}\n{}", child.wait(), tail(&log));
         };
@@ -104,9 +110,11 @@ impl Server {
 
     #[track_caller]
     pub(crate) fn wait_until_ready(&self) {
-        let client = self.client();
-        let health = || block_on(client.health());
-        wait_until(DEADLINE, "memos is ready", || health().is_ok_and(|health| health.ready));
+        wait_until(DEADLINE, "memos is ready", || self.is_ready());
+    }
+
+    pub(crate) fn is_ready(&self) -> bool {
+        block_on(self.client().health()).is_ok_and(|health| health.ready)
     }
 
     pub(crate) fn client(&self) -> Client {
@@ -118,6 +126,26 @@ impl Server {
         self.child.id()
     }
 
+    /// SIGSTOP: the process is there and does nothing, as on a machine that was suspended.
+    pub(crate) fn pause(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// SIGCONT.
+    pub(crate) fn resume(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.pid()).ok().and_then(Pid::from_raw).expect("the id of a process");
+        kill_process(pid, signal).expect("a running process takes signals");
+    }
+
+    /// Whether it has ended by itself.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("its state").is_some()
+    }
+
     /// SIGKILL: what a power cut would be, without the loss of what was only written and not synced.
     pub(crate) fn kill9(mut self) {
         self.child.kill().expect("a running process can be killed");
@@ -127,8 +155,7 @@ impl Server {
     /// SIGTERM, and waits until it has stopped in good order.
     #[track_caller]
     pub(crate) fn stop(mut self) {
-        let pid = i32::try_from(self.pid()).ok().and_then(Pid::from_raw).expect("the id of a process");
-        kill_process(pid, Signal::TERM).expect("a running process can be told to stop");
+        self.signal(Signal::TERM);
         wait_until(DEADLINE, "memos has stopped", || self.child.try_wait().expect("its state").is_some());
         let status = self.child.wait().expect("its end");
         assert!(status.success(), "memos ended with {status}\n{}", tail(&self.log));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use event_log::{Offset, Partition};
 use memory_core::{Rules, Subject, Timestamp};
 use memos_client::Position;
-use memos_client::port::{ListRequest, RecallApi};
+use memos_client::port::{ListRequest, Reach, RecallApi};
 use recall::Settings;
 use serde_json::{Value, json};
 use testkit::{events, lively_history};
@@ -46,7 +46,7 @@ fn a_position_that_is_not_reached_is_told_from_one_that_never_will_be() {
         request.at_least = Some(position.clone());
         block_on(running.recall.recall(&alice.tenant, request)).expect_err("not this one")
     };
-    let wait = |position: &Position| block_on(running.recall.reached(position, Duration::from_millis(20)));
+    let wait = |position: &Position| block_on(running.recall.reached(position, Reach::One, Duration::from_millis(20)));
     let mut ahead = reached.clone();
     ahead.cover(*reached.next.keys().next().expect("a partition"), Offset::new(1_000));
     let error = ask(&ahead);

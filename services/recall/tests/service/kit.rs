@@ -12,9 +12,9 @@ use memory_core::step::Consumed;
 use memory_core::working_memory::Closed;
 use memory_core::{Handle, Recorded, Rules, Subject, TenantId, WorkingMemory, consolidate};
 use memory_store::{Replica, Store};
-use memos_client::port::{Answer, RecallApi};
+use memos_client::port::{Answer, Reach, RecallApi};
 use memos_client::{FoundType, Position, RecallRequest, RecallResponse};
-use recall::{Error, Parts, Recall, Settings};
+use recall::{Alone, Error, Parts, Recall, Settings};
 use serde_json::{Value, json};
 use service_runtime::{Health, Metrics, Stop};
 use tempfile::TempDir;
@@ -30,6 +30,11 @@ pub(crate) fn tenant(name: &str) -> TenantId {
 
 pub(crate) fn user(tenant_name: &str, id: &str) -> Subject {
     Subject::owner(&tenant(tenant_name), Some(id), None, None).expect("a user was named")
+}
+
+/// A store of recall's own.
+pub(crate) fn own_store(dir: &TempDir) -> Arc<Store> {
+    Arc::new(Store::open(dir.path(), testkit::secret(), &memory_store::Settings::default()).expect("a store"))
 }
 
 /// Everything but recall.
@@ -58,10 +63,10 @@ struct Someone {
 impl Stage {
     pub(crate) fn new(rules: Rules) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
-        let store = Store::open(dir.path(), testkit::secret(), &memory_store::Settings::default()).expect("a store");
+        let store = own_store(&dir);
         Self {
             log: Arc::new(MemLog::new(PARTITIONS)),
-            store: Arc::new(store),
+            store,
             rules: Arc::new(rules),
             people: BTreeMap::new(),
             undecided: BTreeMap::new(),
@@ -70,32 +75,53 @@ impl Stage {
         }
     }
 
-    /// Recall on this stage, at the end of everything.
+    /// Recall in one process with everything else, at the end of everything.
     pub(crate) fn recall(&self, settings: Settings) -> Running {
-        let (stop, health) = (Stop::new(), Health::new());
-        let parts = Parts {
-            log: Arc::<MemLog>::clone(&self.log),
-            store: Arc::clone(&self.store),
-            interactions: Arc::default(),
-            secret: testkit::secret(),
-            rules: Arc::clone(&self.rules),
-            settings,
-            metrics: Metrics::new(),
-            health: health.clone(),
-            stop: stop.clone(),
-        };
+        let parts = self.parts(Arc::clone(&self.store), settings, Partition::all(PARTITIONS).collect());
+        let (stop, health) = (parts.stop.clone(), parts.health.clone());
         let (recall, listener) = recall::prepare(parts);
         let port: Arc<dyn EventLog> = Arc::<MemLog>::clone(&self.log);
-        let mut replica = Replica::new(port, Arc::clone(&self.store), Limits::default()).expect("it is not ahead");
+        let mut replica = Replica::new(port, Arc::clone(&self.store), Limits::default());
         replica.listen(listener);
         let running = recall::start(recall).expect("a thread");
         wait_until(DEADLINE, "recall is ready", || running.fold.is_finished() || health.is_ready());
-        Running { recall: running.recall, replica, stop, fold: running.fold }
+        let store = Arc::clone(&self.store);
+        Running { recall: running.recall, store, replica: Some(replica), stop, health, threads: vec![running.fold] }
+    }
+
+    /// Recall in a process of its own, with this store, at the end of everything.
+    pub(crate) fn recall_alone(&self, store: Arc<Store>, settings: Settings) -> Running {
+        let running = self.restoring(self.parts(store, settings, Partition::all(PARTITIONS).collect()));
+        let ready = || running.is_finished() || running.health.is_ready();
+        wait_until(DEADLINE, "recall is ready", ready);
+        running
+    }
+
+    /// The same, of these parts, and not waited for.
+    pub(crate) fn restoring(&self, parts: Parts) -> Running {
+        let (stop, health, store) = (parts.stop.clone(), parts.health.clone(), Arc::clone(&parts.store));
+        let Alone { recall, fold, follower } = recall::start_alone(parts).expect("threads");
+        Running { recall, store, replica: None, stop, health, threads: vec![fold, follower] }
+    }
+
+    pub(crate) fn parts(&self, store: Arc<Store>, settings: Settings, served: Vec<Partition>) -> Parts {
+        Parts {
+            log: Arc::<MemLog>::clone(&self.log),
+            store,
+            interactions: Arc::default(),
+            secret: testkit::secret(),
+            rules: Arc::clone(&self.rules),
+            served,
+            settings,
+            metrics: Metrics::new(),
+            health: Health::new(),
+            stop: Stop::new(),
+        }
     }
 
     fn append(&self, topic: &Topic, partition: Partition, record: Record) -> Offset {
         let appended = self.log.append(topic, partition, vec![record]).expect("there is room");
-        appended.wait().expect("it is durable")[0]
+        std::thread::scope(|scope| scope.spawn(|| appended.wait()).join().expect("no panic")).expect("it is durable")[0]
     }
 
     /// Publishes an event of a subject, in the outside form ([`testkit::events`]), without an id unless it matters.
@@ -192,7 +218,9 @@ impl Stage {
         let step = consolidate(&someone.rows.bank(), &someone.closed[place].consolidation, Some(consumed));
         someone.rows.apply(&step).expect("the bank gave the number of this step");
         self.append(&Topic::Memories, partition, envelope::step(&step, uuid::Uuid::nil(), now()));
-        assert_eq!(running.replica.catch_up(partition).expect("the step follows"), Vec::<Vec<u8>>::new());
+        if let Some(replica) = &running.replica {
+            assert_eq!(replica.catch_up(partition).expect("the step follows"), Vec::<Vec<u8>>::new());
+        }
         true
     }
 
@@ -205,6 +233,18 @@ impl Stage {
         for partition in Partition::all(PARTITIONS) {
             while self.log_step(partition, running) {}
         }
+        wait_until(DEADLINE, "the store has read everything", || self.is_read_by(running));
+    }
+
+    /// Whether the store of a recall holds everything that is on `memories` and `working`.
+    fn is_read_by(&self, running: &Running) -> bool {
+        let read = |topic: &Topic, partition| {
+            let position = running.store.position(self.log.id(), topic, partition).expect("it is readable");
+            position == self.log.watermarks(topic, partition).expect("it exists").high
+        };
+        Partition::all(PARTITIONS).all(|partition| {
+            read(&Topic::Memories, partition) && (running.replica.is_some() || read(&Topic::Working, partition))
+        })
     }
 }
 
@@ -216,26 +256,33 @@ impl Someone {
     }
 }
 
-/// A running recall, and the replica that tells it of steps.
+/// A running recall.
 pub(crate) struct Running {
     pub(crate) recall: Recall,
-    replica: Replica,
-    stop: Stop,
-    fold: JoinHandle<Result<(), Error>>,
+    store: Arc<Store>,
+    /// What tells it of steps, where it does not follow them itself.
+    replica: Option<Replica>,
+    pub(crate) stop: Stop,
+    pub(crate) health: Health,
+    threads: Vec<JoinHandle<Result<(), Error>>>,
 }
 
 impl Running {
     pub(crate) fn reached(&self, position: &Position) {
-        block_on(self.recall.reached(position, DEADLINE)).expect("the events become recallable");
+        block_on(self.recall.reached(position, Reach::One, DEADLINE)).expect("the events become recallable");
     }
 
     pub(crate) fn ask(&self, owner: &Subject, query: &str) -> RecallResponse {
         ask(&self.recall, owner, query)
     }
 
+    pub(crate) fn is_finished(&self) -> bool {
+        self.threads.iter().any(JoinHandle::is_finished)
+    }
+
     pub(crate) fn stop(self) -> Result<(), Error> {
         self.stop.stop();
-        self.fold.join().expect("it does not panic")
+        self.threads.into_iter().try_for_each(|thread| thread.join().expect("it does not panic"))
     }
 }
 
@@ -267,7 +314,11 @@ fn turn_text(turn: &Value) -> String {
     turn["content"].as_str().unwrap_or_else(|| panic!("a turn without text: {turn}")).to_owned()
 }
 
-pub(crate) fn block_on<T>(answer: Answer<'_, T>) -> Result<T, memos_client::Unavailable> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
-    runtime.expect("a runtime").block_on(answer)
+/// On a thread of its own, since some tests are asynchronous themselves.
+pub(crate) fn block_on<T: Send>(answer: Answer<'_, T>) -> Result<T, memos_client::Unavailable> {
+    let wait = || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        runtime.expect("a runtime").block_on(answer)
+    };
+    std::thread::scope(|scope| scope.spawn(wait).join().expect("no panic"))
 }

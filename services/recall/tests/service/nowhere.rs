@@ -1,5 +1,6 @@
 //! Nothing is ever briefly nowhere, and nothing twice: while windows close, boundaries are written and steps are
-//! applied, every answer has every turn exactly once.
+//! applied, every answer has every turn exactly once. Both in one process with the writers, where boundaries and steps
+//! come in the order of the acts, and in recall's own process, where they come when its follower reads them.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -10,7 +11,7 @@ use memos_client::FoundType;
 use recall::{Recall, Settings};
 use testkit::{Random, events, wait_until};
 
-use crate::kit::{DEADLINE, PARTITIONS, Running, Stage, ask, texts, user};
+use crate::kit::{DEADLINE, PARTITIONS, Running, Stage, ask, own_store, texts, user};
 
 const TOPIC: &str = "garden tour";
 
@@ -61,49 +62,65 @@ fn people() -> Vec<Known> {
 // law: L06
 #[test]
 fn every_answer_has_every_turn_exactly_once() {
-    let roomy = Settings::default();
-    let cramped = Settings { bank_bytes: 0, conversations_max: 0, batch_records: 3, ..Settings::default() };
-    for (seed, settings) in [(81, roomy), (82, cramped)] {
-        let (mut stage, mut random, people) = (Stage::new(rules()), Random::new(seed), people());
-        let running = stage.recall(settings);
-        let (done, answers) = (AtomicBool::new(false), AtomicU64::new(0));
-        std::thread::scope(|scope| {
-            for known in &people {
-                scope.spawn(|| {
-                    let stop_at_the_end = StopAtTheEnd(&done);
-                    while !done.load(Ordering::Relaxed) {
-                        check(&running.recall, known);
-                        answers.fetch_add(1, Ordering::Relaxed);
-                    }
-                    drop(stop_at_the_end);
-                });
-            }
-            let stop_at_the_end = StopAtTheEnd(&done);
-            for number in 0..rounds() {
-                if done.load(Ordering::Relaxed) {
-                    // Somebody found something missing, and panics.
-                    return;
-                }
-                let known = random.pick(&people);
-                let text = text(number);
-                let position = stage.say(&known.owner, events::turn(&text));
-                running.reached(&position);
-                known.texts.lock().expect("nobody panicked").push(text);
-                (0..random.below(5)).for_each(|_| act(&mut stage, &running, &mut random));
-                let asked = answers.load(Ordering::Relaxed);
-                wait_until(DEADLINE, "somebody asks", || {
-                    answers.load(Ordering::Relaxed) > asked || done.load(Ordering::Relaxed)
-                });
-            }
-            drop(stop_at_the_end);
-        });
-        stage.settle(&running);
-        let found = texts(&running.ask(&people[0].owner, TOPIC));
-        let memories = found.iter().filter(|(kind, _)| *kind == FoundType::Memory).count();
-        assert!(memories >= rounds() / 6, "only {memories} memories");
-        people.iter().for_each(|known| check(&running.recall, known));
-        running.stop().expect("it was told to");
+    for (seed, settings) in [(81, Settings::default()), (82, cramped())] {
+        every_answer(seed, |stage| stage.recall(settings.clone()));
     }
+}
+
+// law: L06
+#[test]
+fn every_answer_of_recalls_own_process_has_every_turn_exactly_once() {
+    for (seed, settings) in [(84, Settings::default()), (85, cramped())] {
+        let dir = tempfile::tempdir().expect("a directory");
+        every_answer(seed, |stage| stage.recall_alone(own_store(&dir), settings.clone()));
+    }
+}
+
+/// With little room, banks and conversations come and go all the time.
+fn cramped() -> Settings {
+    Settings { bank_bytes: 0, conversations_max: 0, batch_records: 3, ..Settings::default() }
+}
+
+fn every_answer(seed: u64, start: impl Fn(&Stage) -> Running) {
+    let (mut stage, mut random, people) = (Stage::new(rules()), Random::new(seed), people());
+    let running = start(&stage);
+    let (done, answers) = (AtomicBool::new(false), AtomicU64::new(0));
+    std::thread::scope(|scope| {
+        for known in &people {
+            scope.spawn(|| {
+                let stop_at_the_end = StopAtTheEnd(&done);
+                while !done.load(Ordering::Relaxed) {
+                    check(&running.recall, known);
+                    answers.fetch_add(1, Ordering::Relaxed);
+                }
+                drop(stop_at_the_end);
+            });
+        }
+        let stop_at_the_end = StopAtTheEnd(&done);
+        for number in 0..rounds() {
+            if done.load(Ordering::Relaxed) {
+                // Somebody found something missing, and panics.
+                return;
+            }
+            let known = random.pick(&people);
+            let text = text(number);
+            let position = stage.say(&known.owner, events::turn(&text));
+            running.reached(&position);
+            known.texts.lock().expect("nobody panicked").push(text);
+            (0..random.below(5)).for_each(|_| act(&mut stage, &running, &mut random));
+            let asked = answers.load(Ordering::Relaxed);
+            wait_until(DEADLINE, "somebody asks", || {
+                answers.load(Ordering::Relaxed) > asked || done.load(Ordering::Relaxed)
+            });
+        }
+        drop(stop_at_the_end);
+    });
+    stage.settle(&running);
+    let found = texts(&running.ask(&people[0].owner, TOPIC));
+    let memories = found.iter().filter(|(kind, _)| *kind == FoundType::Memory).count();
+    assert!(memories >= rounds() / 6, "only {memories} memories");
+    people.iter().for_each(|known| check(&running.recall, known));
+    running.stop().expect("it was told to");
 }
 
 /// Lets all threads of the test end when one of them does.
@@ -118,8 +135,27 @@ impl Drop for StopAtTheEnd<'_> {
 // law: L06
 #[test]
 fn a_recall_that_starts_at_any_moment_has_every_turn_exactly_once() {
-    let (mut stage, mut random, people) = (Stage::new(rules()), Random::new(83), people());
-    let mut running = stage.recall(Settings::default());
+    starts_at_any_moment(83, |stage, _| stage.recall(Settings::default()));
+}
+
+// law: L06
+#[test]
+fn a_recall_that_goes_on_in_its_own_store_has_every_turn_exactly_once() {
+    let dir = tempfile::tempdir().expect("a directory");
+    starts_at_any_moment(86, |stage, _| stage.recall_alone(own_store(&dir), cramped()));
+}
+
+// law: L06
+#[test]
+fn a_recall_whose_store_was_deleted_has_every_turn_exactly_once() {
+    let dirs: Vec<_> = (0..=rounds()).map(|_| tempfile::tempdir().expect("a directory")).collect();
+    starts_at_any_moment(87, |stage, start| stage.recall_alone(own_store(&dirs[start]), Settings::default()));
+}
+
+/// Starts recall again and again; `start` hears how often it was called.
+fn starts_at_any_moment(seed: u64, start: impl Fn(&Stage, usize) -> Running) {
+    let (mut stage, mut random, people) = (Stage::new(rules()), Random::new(seed), people());
+    let mut running = start(&stage, 0);
     for number in 0..rounds() {
         let known = random.pick(&people);
         let text = text(number);
@@ -129,7 +165,7 @@ fn a_recall_that_starts_at_any_moment_has_every_turn_exactly_once() {
         (0..random.below(5)).for_each(|_| act(&mut stage, &running, &mut random));
         if number % 4 == 0 {
             running.stop().expect("it was told to");
-            running = stage.recall(Settings::default());
+            running = start(&stage, number + 1);
             running.reached(&position);
         }
         people.iter().for_each(|known| check(&running.recall, known));

@@ -31,14 +31,14 @@ fn crash_everywhere(log: &std::sync::Arc<BrittleLog>, mut run: impl FnMut(usize)
         log.mend();
         match service.stop() {
             Ok(()) => return number,
-            Err(error) => assert!(matches!(error, Error::Log(_)), "{error:?}"),
+            Err(error) => assert!(matches!(error, Error::Log(_) | Error::Store(_)), "{error:?}"),
         }
     }
     unreachable!("the numbers do not end")
 }
 
 /// One of each window: a second record of one must be equal to the first.
-fn once(windows: Windows) -> Windows {
+pub(crate) fn once(windows: Windows) -> Windows {
     let once = |all: Vec<memory_core::Consolidation>| {
         let mut by_from = BTreeMap::new();
         for window in all {
@@ -93,7 +93,7 @@ fn windows_that_were_logged_stand_when_the_rules_change() {
 }
 
 /// Every event of a subject that a straight line accepts.
-fn accepted(folded: &testkit::Folded, subject: Handle) -> Vec<memory_core::EventId> {
+pub(crate) fn accepted(folded: &testkit::Folded, subject: Handle) -> Vec<memory_core::EventId> {
     let person = &folded.people[&subject];
     let closed = person.consolidations.iter().flat_map(|window| &window.turns);
     closed.chain(person.working.window()).map(|turn| turn.event.id.clone()).collect()

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use event_log::ownership::{All, Ownership};
 use event_log::{EventLog, Limits, MemLog, MemLogSettings, Partition, Stored, Topic, envelope};
 use memory_core::{Consolidation, Handle, Recorded, Rules, WorkingMemory};
 use memory_store::Store;
@@ -95,6 +96,7 @@ pub(crate) fn assert_same(found: &Windows, wanted: &Windows) {
 pub(crate) struct Service {
     stop: Stop,
     metrics: Metrics,
+    pub(crate) health: Health,
     thread: JoinHandle<Result<(), Error>>,
 }
 
@@ -103,21 +105,34 @@ pub(crate) fn start(log: &Arc<BrittleLog>, home: &Home, settings: Settings) -> S
 }
 
 pub(crate) fn start_with(log: &Arc<BrittleLog>, home: &Home, settings: Settings, rules: Rules, fold: Fold) -> Service {
-    let (stop, metrics) = (Stop::new(), Metrics::new());
+    let port: Arc<dyn EventLog> = Arc::<BrittleLog>::clone(log);
+    let ownership = Box::new(All::of(&*port));
+    start_owning(port, home, settings, rules, fold, ownership)
+}
+
+pub(crate) fn start_owning(
+    log: Arc<dyn EventLog>,
+    home: &Home,
+    settings: Settings,
+    rules: Rules,
+    fold: Fold,
+    ownership: Box<dyn Ownership>,
+) -> Service {
+    let (stop, metrics, health) = (Stop::new(), Metrics::new(), Health::new());
     let parts = Parts {
-        log: Arc::<BrittleLog>::clone(log),
+        log,
         store: Arc::clone(&home.store),
+        ownership,
         interactions: Arc::default(),
         rules: Arc::new(rules),
         settings,
         fold,
         metrics: metrics.clone(),
-        health: Health::new(),
+        health: health.clone(),
         stop: stop.clone(),
     };
-    // What a start stumbles over ends it like everything later.
-    let thread = working_memory::spawn(parts).unwrap_or_else(|error| std::thread::spawn(move || Err(error)));
-    Service { stop, metrics, thread }
+    let thread = working_memory::spawn(parts).expect("a thread");
+    Service { stop, metrics, health, thread }
 }
 
 impl Service {

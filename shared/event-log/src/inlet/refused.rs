@@ -47,6 +47,29 @@ pub enum Refused {
     /// Something other than JSON.
     #[error("the content type `{found}` is not supported: send application/json, or application/cloudevents+json")]
     ContentTypeUnsupported { found: String },
+    /// An inlet that takes signed records only, and a record without all of the signature's headers.
+    #[error(
+        "the header `{header}` is missing: records of this inlet are signed, with the headers memos-tenant, \
+         memos-key-id and memos-signature"
+    )]
+    SignatureMissing { header: &'static str },
+    /// A signature, or something that it covers, that could be read in two ways or in none.
+    #[error("the header `{header}` {problem}")]
+    SignatureMalformed { header: String, problem: &'static str },
+    /// The signature does not belong to this record. One answer for an unknown tenant, an unknown key and a wrong
+    /// signature, so that nobody learns from it which tenants and keys there are.
+    #[error(
+        "the signature does not verify: check that memos-tenant and memos-key-id name an active key of yours, that \
+         the secret is that key's, and that tenant, key id, inlet name, content type, CloudEvents attributes and value \
+         are signed exactly as they are published"
+    )]
+    SignatureInvalid,
+    /// An inlet that carries one tenant's records, and a record that says it is another's.
+    #[error(
+        "the header `memos-tenant` names another tenant than the one whose records this inlet carries: publish to an \
+         inlet of your own, or leave the header out"
+    )]
+    WrongTenant,
 }
 
 impl Refused {
@@ -68,6 +91,10 @@ impl Refused {
             Self::CloudEventDataTwice => "cloud_event_data_twice",
             Self::InvalidBase64 => "invalid_base64",
             Self::ContentTypeUnsupported { .. } => "content_type_unsupported",
+            Self::SignatureMissing { .. } => "signature_missing",
+            Self::SignatureMalformed { .. } => "signature_malformed",
+            Self::SignatureInvalid => "signature_invalid",
+            Self::WrongTenant => "wrong_tenant",
         }
     }
 }

@@ -20,6 +20,7 @@ fn store(dir: &Path) -> (Store, Person) {
     let record = |step: &memory_core::Step| Record {
         offset: event_log::Offset::FIRST,
         key: event_log::envelope::step_key(step.subject, step.number, Uuid::from_u128(2)),
+        after: None,
         step: Some(step.clone()),
     };
     let records: Vec<Record> = person.steps.iter().map(record).collect();
@@ -104,7 +105,12 @@ fn a_snapshot_replaces_a_row_that_nobody_can_read() {
     assert!(store.bank(person.handle()).is_err());
     let first = store.next_step(person.handle()).expect("a number");
     let steps = memory_core::snapshot::steps(person.handle(), first, person.rows.iter().cloned().collect());
-    let record = |step| Record { offset: event_log::Offset::new(9), key: vec![0; 40], step: Some(step) };
+    let record = |step: memory_core::Step| Record {
+        offset: event_log::Offset::new(9),
+        key: event_log::envelope::step_key(step.subject, step.number, Uuid::from_u128(2)),
+        after: None,
+        step: Some(step),
+    };
     let records: Vec<Record> = steps.into_iter().map(record).collect();
     store.apply(LOG, Partition::new(0), &records, event_log::Offset::new(10)).expect("it applies");
     assert!(store.rows(person.handle()).expect("all is well again").iter().eq(person.rows.iter()));

@@ -8,7 +8,7 @@ use event_log::{EventLog, Limits, MemLog, Offset, Partition, Stored, Timestamp, 
 use memory_core::dump::{self, Dump, DumpHash};
 use memory_core::refold::Rows;
 use memory_core::{Handle, Step};
-use memory_store::{Error, Record, Replica, Settings, Store, Verdict};
+use memory_store::{Chain, Error, Place, Record, Replica, Settings, Store, Verdict};
 use testkit::secret;
 use uuid::Uuid;
 
@@ -26,7 +26,7 @@ pub(crate) fn limits(records: usize) -> Limits {
 
 pub(crate) fn replica(log: &Arc<MemLog>, dir: &Path, batch: usize) -> Replica {
     let log: Arc<dyn EventLog> = log.clone();
-    Replica::new(log, Arc::new(open(dir)), limits(batch)).expect("the store is not ahead")
+    Replica::new(log, Arc::new(open(dir)), limits(batch))
 }
 
 /// Appends what one writer decided; every subject's steps to its partition.
@@ -37,11 +37,45 @@ pub(crate) fn append(log: &MemLog, writer: Uuid, steps: &[Step]) {
     }
 }
 
+/// A log on which several writers write, each on what it has read.
+pub(crate) struct Line {
+    pub(crate) log: Arc<MemLog>,
+    chains: BTreeMap<Handle, Chain>,
+}
+
+impl Line {
+    pub(crate) fn new() -> Self {
+        Self { log: Arc::new(MemLog::new(1)), chains: BTreeMap::new() }
+    }
+
+    /// The record of a step that a writer decides now, having read everything.
+    pub(crate) fn decide(&self, writer: Uuid, step: &Step) -> event_log::Record {
+        let after = self.chains.get(&step.subject).and_then(Chain::after);
+        envelope::step_after(step, writer, after, Timestamp::EPOCH)
+    }
+
+    pub(crate) fn write(&mut self, record: event_log::Record) {
+        let read = Record::read(&Stored { offset: Offset::FIRST, record: record.clone() }).expect("a step");
+        let (link, step) = (read.link().expect("a step"), read.step.expect("a step"));
+        let chain = self.chains.entry(step.subject).or_default();
+        if chain.place(&link) == Place::Next {
+            *chain = chain.then(&link);
+        }
+        put(&self.log, step.subject.partition(1), record);
+    }
+
+    /// Decides and writes.
+    pub(crate) fn append(&mut self, writer: Uuid, step: &Step) {
+        let record = self.decide(writer, step);
+        self.write(record);
+    }
+}
+
 pub(crate) fn bury(log: &MemLog, partition: Partition, key: Vec<u8>) {
     put(log, partition, envelope::step_tombstone(key, Timestamp::EPOCH));
 }
 
-fn put(log: &MemLog, partition: Partition, record: event_log::Record) {
+pub(crate) fn put(log: &MemLog, partition: Partition, record: event_log::Record) {
     log.append(&Topic::Memories, partition, vec![record]).expect("the log takes it").wait().expect("it is durable");
 }
 
@@ -59,8 +93,7 @@ pub(crate) fn read_all(log: &MemLog, partition: Partition) -> Vec<Stored> {
 
 /// What a replica hands to the store.
 pub(crate) fn records(stored: &[Stored]) -> Vec<Record> {
-    let step = |stored: &Stored| envelope::read_step(stored).expect("a step reads back");
-    stored.iter().map(|s| Record { offset: s.offset, key: s.record.key.clone(), step: step(s) }).collect()
+    stored.iter().map(|stored| Record::read(stored).expect("a step reads back")).collect()
 }
 
 /// Applies the next batch of a partition; `None` at the end.
@@ -77,14 +110,19 @@ pub(crate) fn apply_all(log: &MemLog, store: &Store, batch: usize) {
     }
 }
 
-/// The rows of every subject that has some, folded from records without a database; the first with a number counts.
+/// The rows of every subject that has some, folded from records without a database.
 pub(crate) fn oracle<'a>(records: impl IntoIterator<Item = &'a Record>) -> BTreeMap<Handle, Rows> {
-    let mut subjects: BTreeMap<Handle, Rows> = BTreeMap::new();
-    for step in records.into_iter().filter_map(|record| record.step.as_ref()) {
-        subjects.entry(step.subject).or_default().apply(step).expect("no step is missing");
+    let mut subjects: BTreeMap<Handle, (Rows, Chain)> = BTreeMap::new();
+    for record in records {
+        let (Some(step), Some(link)) = (&record.step, record.link()) else { continue };
+        let (rows, chain) = subjects.entry(step.subject).or_default();
+        if chain.place(&link) == Place::Next {
+            rows.apply(step).expect("no step is missing");
+            *chain = chain.then(&link);
+        }
     }
-    subjects.retain(|_, rows| rows.iter().next().is_some());
-    subjects
+    let rows = subjects.into_iter().map(|(subject, (rows, _))| (subject, rows));
+    rows.filter(|(_, rows)| rows.iter().next().is_some()).collect()
 }
 
 pub(crate) fn hash(subjects: &BTreeMap<Handle, Rows>) -> DumpHash {

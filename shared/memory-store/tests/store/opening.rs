@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use event_log::{EventLog, Topic};
+use event_log::{EventLog, Partition, Topic};
 use memory_store::{Error, ErrorKind, Settings, Store};
 use testkit::{fold, lively_history, secret, wait_until};
 
@@ -89,6 +89,6 @@ fn a_reader_cannot_write() {
     let dir = tempfile::tempdir().expect("a directory");
     drop(open(dir.path()));
     let reader = Store::open_read_only(dir.path(), secret()).expect("it opens");
-    let error = reader.forget_spilled().expect_err("it only reads");
+    let error = reader.forget_spilled(Partition::new(0), 1).expect_err("it only reads");
     assert!(matches!(error, Error::Io { .. }), "{error}");
 }

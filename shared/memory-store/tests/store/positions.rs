@@ -137,6 +137,45 @@ fn the_position_in_consolidations_comes_from_the_steps_that_count() {
     assert_eq!(told(), Offset::new(7));
 }
 
+/// Of a batch the first steps lost, and a later one of another subject counts. It says that it comes after windows that
+/// nobody has decided.
+// law: L05, L02
+#[test]
+fn a_writer_of_which_a_step_lost_is_not_believed_any_more() {
+    let folded = fold(&lively_history(52, 3, 300));
+    let of: Vec<Vec<Step>> = folded.people.values().map(|person| person.steps.clone()).collect();
+    let rival = uuid::Uuid::from_u128(7);
+    for batch in [1, 2, 4_096] {
+        let mut line = crate::kit::Line::new();
+        let log = line.log.clone();
+        let at = |step: &Step, next: u64| {
+            let consumed = Some(Consumed { log: log.id().uuid(), partition: ONE, next: Offset::new(next) });
+            Step { consumed, ..step.clone() }
+        };
+        // Decided together, on the same state: two steps of one subject, one of each of the others.
+        let decided = [
+            line.decide(WRITER, &at(&of[0][0], 1)),
+            line.decide(WRITER, &at(&of[1][0], 2)),
+            line.decide(WRITER, &at(&of[1][1], 3)),
+            line.decide(WRITER, &at(&of[2][0], 4)),
+        ];
+        line.append(RIVAL, &at(&of[1][0], 2));
+        decided.into_iter().for_each(|record| line.write(record));
+        let dir = tempfile::tempdir().expect("a directory");
+        let replica = replica(&log, dir.path(), batch);
+        let told = || replica.store().position(log.id(), &Topic::Consolidations, ONE).expect("a position").get();
+        assert_eq!(replica.catch_up(ONE).expect("it applies").len(), 2);
+        assert_eq!(told(), 2, "the window at 2 is not decided; batches of {batch}");
+        assert_eq!(replica.store().losers(None).expect("it reads").len(), 2);
+        // Under another name it is believed, and nobody's word takes back what another said.
+        line.append(rival, &at(&of[1][1], 3));
+        line.append(rival, &at(&of[2][1], 5));
+        line.append(RIVAL, &at(&of[0][1], 4));
+        replica.catch_up(ONE).expect("it applies");
+        assert_eq!(told(), 5, "batches of {batch}");
+    }
+}
+
 /// The topic that a store has read too far of, and how that came about.
 type Spoil<'a> = (&'a str, &'a dyn Fn(&Store));
 
@@ -161,7 +200,7 @@ fn a_store_that_is_ahead_of_its_log_is_refused() {
         let store = Arc::new(open(dir.path()));
         spoil(&store);
         let shared: Arc<dyn EventLog> = log.clone();
-        let error = Replica::new(shared, store, limits(9)).expect_err("it is ahead");
+        let error = Replica::new(shared, store, limits(9)).begin(ONE).expect_err("it is ahead");
         assert!(error.to_string().starts_with("INV-04"), "{error}");
         assert!(matches!(&error, Error::Ahead { topic, .. } if topic.to_string() == name), "{error}");
         assert_eq!(error.kind(), ErrorKind::Corrupt);

@@ -11,7 +11,7 @@ use testkit::{Random, fold, lively_history};
 use uuid::Uuid;
 
 use crate::kit::{
-    ONE, RIVAL, WRITER, append, apply_all, bury, dump, hash, log_of, open, oracle, read_all, records, replica,
+    Line, ONE, RIVAL, WRITER, apply_all, bury, dump, hash, log_of, open, oracle, read_all, records, replica,
 };
 
 /// The same decision with other words.
@@ -29,33 +29,36 @@ fn altered(step: &Step) -> Step {
 
 /// Two writers' steps in one log. The second says something else; either may be the first with a number.
 fn contested(steps: &[Step], seed: u64, rival: impl Fn(&Step) -> Step) -> (Arc<MemLog>, Vec<Vec<u8>>) {
-    let (log, mut random) = (Arc::new(MemLog::new(1)), Random::new(seed));
+    let (mut line, mut random) = (Line::new(), Random::new(seed));
     let mut losers = Vec::new();
-    let mut late: Vec<Step> = Vec::new();
+    let mut late = Vec::new();
     for step in steps {
+        let (own, other) = (line.decide(WRITER, step), line.decide(RIVAL, &rival(step)));
         match random.below(4) {
-            0 => append(&log, WRITER, std::slice::from_ref(step)),
+            0 => line.write(own),
             1 => {
-                append(&log, RIVAL, &[rival(step)]);
-                append(&log, WRITER, std::slice::from_ref(step));
-                losers.push(step_key(step.subject, step.number, WRITER));
+                line.write(other);
+                losers.push(own.key.clone());
+                line.write(own);
             }
             2 => {
-                append(&log, WRITER, std::slice::from_ref(step));
-                append(&log, RIVAL, &[rival(step)]);
-                losers.push(step_key(step.subject, step.number, RIVAL));
+                line.write(own);
+                losers.push(other.key.clone());
+                line.write(other);
             }
             _ => {
-                append(&log, WRITER, std::slice::from_ref(step));
-                late.push(rival(step));
+                line.write(own);
+                late.push(other);
             }
         }
         if late.len() > 5 {
-            append(&log, RIVAL, &late);
-            losers.extend(late.drain(..).map(|step| step_key(step.subject, step.number, RIVAL)));
+            for record in late.drain(..) {
+                losers.push(record.key.clone());
+                line.write(record);
+            }
         }
     }
-    (log, losers)
+    (line.log, losers)
 }
 
 // law: L05
@@ -127,28 +130,92 @@ fn listeners_hear_every_step_that_counts_once_and_in_order() {
     assert_eq!(*heard.lock().expect("nobody panicked"), folded.steps);
 }
 
+/// A writer that decided several steps in one go, and lost the first, has lost all of them: also the one whose number is
+/// next when it is read, which was decided on a history that never was.
+// law: L05
+#[test]
+fn what_was_decided_on_a_step_that_lost_is_lost_too() {
+    let folded = fold(&lively_history(13, 1, 200));
+    let steps = &folded.steps[..12];
+    let lost = |from: usize, to: usize| -> Vec<Vec<u8>> {
+        steps[from..to].iter().map(|step| step_key(step.subject, step.number, RIVAL)).collect()
+    };
+    // The rival wrote 5 to 8 in one go, having read up to 4; so many of the other's came first, so many in between.
+    for (before, between) in [(1, 0), (1, 1), (1, 2), (1, 3), (2, 1), (2, 4), (4, 0), (5, 1)] {
+        let mut line = Line::new();
+        steps[..5].iter().for_each(|step| line.append(WRITER, step));
+        let after = line.decide(RIVAL, &steps[5]).headers;
+        let batch: Vec<_> = steps[5..9]
+            .iter()
+            .map(|step| event_log::Record { headers: after.clone(), ..line.decide(RIVAL, &altered(step)) })
+            .collect();
+        let mut next = 5;
+        steps[next..next + before].iter().for_each(|step| line.append(WRITER, step));
+        next += before;
+        for (number, record) in batch.into_iter().enumerate() {
+            line.write(record);
+            if number < between {
+                line.append(WRITER, &steps[next]);
+                next += 1;
+            }
+        }
+        steps[next..].iter().for_each(|step| line.append(WRITER, step));
+        let truth = oracle(&records(&read_all(&log_of(steps), ONE)));
+        for batch in [1, 3, 4_096] {
+            let dir = tempfile::tempdir().expect("a directory");
+            let replica = replica(&line.log, dir.path(), batch);
+            let found = replica.catch_up(ONE).expect("nothing is missing");
+            assert_eq!(found, lost(5, 9), "{before} before, {between} between, batches of {batch}");
+            assert_eq!(dump(replica.store()), hash(&truth), "{before} before, {between} between, batches of {batch}");
+        }
+    }
+}
+
 // law: L02
 #[test]
-fn a_missing_step_is_refused_and_nothing_of_its_batch_is_applied() {
+fn a_missing_step_stops_whoever_reads_on_again_and_again() {
+    let folded = fold(&lively_history(8, 1, 200));
+    let last = folded.steps.len() - 1;
+    let mut with_a_hole = folded.steps.clone();
+    with_a_hole.remove(last - 3);
+    let log = log_of(&with_a_hole);
+    for batch in [1, 7, 4_096] {
+        let dir = tempfile::tempdir().expect("a directory");
+        for start in 0..2 {
+            let replica = replica(&log, dir.path(), batch);
+            let error = replica.catch_up(ONE).expect_err("a step is missing");
+            assert!(error.to_string().starts_with("INV-02"), "start {start}: {error}");
+            let Error::Gap { offset, source, .. } = &error else { panic!("{error}") };
+            assert_eq!((source.expected, source.found), (folded.steps[last - 3].number, folded.steps[last].number));
+            assert_eq!(offset.get(), last as u64 - 1);
+            assert_eq!(error.kind(), ErrorKind::Stop);
+            let whole = records(&read_all(&log_of(&folded.steps[..last - 3]), ONE));
+            assert_eq!(dump(replica.store()), hash(&oracle(&whole)), "nothing behind the hole is applied");
+        }
+    }
+}
+
+/// Compaction takes what a snapshot replaced in no particular order, and not all at once.
+// law: L06
+#[test]
+fn steps_that_compaction_took_before_others_are_not_missing_once_their_snapshot_is_read() {
     let folded = fold(&lively_history(8, 1, 200));
     let (handle, person) = folded.people.first_key_value().expect("one person");
-    let rows = person.rows.iter().cloned().collect();
-    let snapshot = memory_core::snapshot::steps(*handle, person.rows.next_step(), rows);
-    let mut after = folded.steps[0].clone();
-    after.number = StepNumber::new(person.rows.next_step().get() + 5);
-    let whole: Vec<Step> = folded.steps.iter().chain(&snapshot).chain([&after]).cloned().collect();
-    let log = log_of(&whole);
-    let dir = tempfile::tempdir().expect("a directory");
-    let replica = replica(&log, dir.path(), 4_096);
-    let empty = dump(replica.store());
-    let error = replica.catch_up(ONE).expect_err("a step is missing");
-    assert!(error.to_string().starts_with("INV-02"), "{error}");
-    let Error::Gap { offset, source, .. } = &error else { panic!("{error}") };
-    assert_eq!((offset.get(), source.found), (whole.len() as u64 - 1, after.number));
-    assert_eq!(error.kind(), ErrorKind::Stop);
-    assert_eq!(dump(replica.store()), empty);
-    let position = replica.store().position(log.id(), &event_log::Topic::Memories, ONE).expect("a position");
-    assert_eq!(position, event_log::Offset::FIRST);
+    let first = person.rows.next_step();
+    let parts = memory_core::snapshot::steps(*handle, first, person.rows.iter().cloned().collect());
+    for (from, to) in [(0, 1), (0, 7), (3, 9), (1, folded.steps.len())] {
+        let mut left = folded.steps.clone();
+        left.drain(from..to);
+        let log = log_of(&[left, parts.clone()].concat());
+        for batch in [1, 5, 4_096] {
+            let dir = tempfile::tempdir().expect("a directory");
+            let replica = replica(&log, dir.path(), batch);
+            assert!(replica.catch_up(ONE).expect("a snapshot replaced them").is_empty());
+            assert_eq!(dump(replica.store()), folded.hash(), "without {from} to {to}, batches of {batch}");
+            let numbers = replica.store().step_numbers(*handle).expect("numbers");
+            assert_eq!(numbers.chain.next, parts.last().expect("a part").number.next());
+        }
+    }
 }
 
 #[test]

@@ -60,8 +60,8 @@ fn a_snapshot_in_parts_alone_is_worth_all_the_steps_before_it() {
         assert_eq!(truth[&person.handle()].iter().count(), person.rows.iter().count());
         assert_eq!(dump(&store), hash(&truth), "batches of {batch}");
         let numbers = store.step_numbers(person.handle()).expect("numbers");
-        assert_eq!(numbers.next, truth[&person.handle()].next_step());
-        assert_eq!(numbers.after_snapshot, numbers.next);
+        assert_eq!(numbers.chain.next, truth[&person.handle()].next_step());
+        assert_eq!(numbers.after_snapshot, numbers.chain.next);
     }
 }
 

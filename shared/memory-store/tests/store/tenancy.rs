@@ -37,6 +37,7 @@ fn apply(store: &memory_store::Store, steps: &[Step]) {
     let records = |step: &Step| Record {
         offset: Offset::FIRST,
         key: event_log::envelope::step_key(step.subject, step.number, WRITER),
+        after: None,
         step: Some(step.clone()),
     };
     let records: Vec<Record> = steps.iter().map(records).collect();

@@ -4,6 +4,7 @@ use event_log::envelope::{OpenFrom, Working};
 use event_log::{LogId, Offset, Partition};
 use memory_core::working_memory::Boundary;
 use memory_core::{Generation, Seq};
+use memory_store::Overwritten;
 use testkit::{Person, Random};
 use uuid::Uuid;
 
@@ -45,6 +46,46 @@ fn of_all_boundaries_the_one_with_the_highest_generation_and_number_stands() {
             let stands = store.boundary(LOG, order[0].subject).expect("it reads");
             assert_eq!(stands, Some(boundary(1, 4)), "batches of {batch}: {:?}", ranks(&order));
         }
+    }
+}
+
+/// What a former owner writes over a newer row is what compaction would keep; the newer one must be written again.
+// law: L05
+#[test]
+fn an_older_row_over_a_newer_one_is_noted_until_the_newer_one_is_written_again() {
+    let marker = |at: u64, windows: u64| Working::Open {
+        log: LOG,
+        partition: ONE,
+        marker: OpenFrom { interactions: Offset::new(at), consolidations: Offset::new(windows) },
+    };
+    let subject = boundary(0, 0).subject;
+    let noted = |boundary: bool, marker: bool| Overwritten {
+        boundaries: boundary.then_some(subject).into_iter().collect(),
+        marker,
+    };
+    let rows = [
+        (row(LOG, &boundary(0, 9)), noted(false, false)),
+        (marker(50, 5), noted(false, false)),
+        (row(LOG, &boundary(0, 7)), noted(true, false)),
+        (marker(40, 6), noted(true, true)),
+        (row(LOG, &boundary(0, 8)), noted(true, true)),
+        (marker(50, 6), noted(true, false)),
+        (row(LOG, &boundary(0, 9)), noted(false, false)),
+    ];
+    for batch in [1, 2, 7] {
+        let dir = tempfile::tempdir().expect("a directory");
+        for chunk in rows.chunks(batch) {
+            // A start in the middle knows what was noted.
+            let store = open(dir.path());
+            let (read, after): (Vec<Working>, Vec<Overwritten>) = chunk.iter().cloned().unzip();
+            store.apply_working(LOG, ONE, &read, Offset::new(1)).expect("it applies");
+            assert_eq!(store.overwritten(ONE).expect("it reads"), *after.last().expect("a row"), "batches of {batch}");
+            assert_eq!(store.overwritten(Partition::new(1)).expect("it reads"), Overwritten::default());
+        }
+        let store = open(dir.path());
+        assert_eq!(store.boundary(LOG, subject).expect("it reads"), Some(boundary(0, 9)));
+        let furthest = OpenFrom { interactions: Offset::new(50), consolidations: Offset::new(6) };
+        assert_eq!(store.open_from(LOG, ONE).expect("it reads"), furthest);
     }
 }
 
@@ -109,7 +150,7 @@ fn a_subject_that_was_put_aside_comes_back_as_it_was_once() {
 }
 
 #[test]
-fn what_an_earlier_run_put_aside_is_thrown_away_and_nothing_else() {
+fn what_an_earlier_owner_put_aside_is_thrown_away_and_nothing_else() {
     let (anna, ben) = (Person::new("t", "anna"), Person::new("t", "ben"));
     let dir = tempfile::tempdir().expect("a directory");
     let store = open(dir.path());
@@ -120,8 +161,11 @@ fn what_an_earlier_run_put_aside_is_thrown_away_and_nothing_else() {
     store.apply_working(LOG, ONE, &[row(LOG, &kept)], Offset::new(1)).expect("it applies");
     drop(store);
     let store = open(dir.path());
-    store.forget_spilled().expect("they are thrown away");
+    let partitions = 1 << 31;
+    let of = anna.handle().partition(partitions);
+    assert_ne!(of, ben.handle().partition(partitions));
+    store.forget_spilled(of, partitions).expect("they are thrown away");
     assert_eq!(store.unspill(anna.handle()).expect("it reads"), None);
-    assert_eq!(store.unspill(ben.handle()).expect("it reads"), None);
+    assert_eq!(store.unspill(ben.handle()).expect("it reads"), Some(ben.working), "another partition's");
     assert_eq!(store.boundary(LOG, anna.handle()).expect("it reads"), Some(kept));
 }

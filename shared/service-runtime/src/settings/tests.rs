@@ -13,6 +13,9 @@ keys = []
 
 [rules.weights]
 emotion = 250
+
+[broker]
+extra = {}
 "#;
 
 #[derive(Debug, Deserialize)]
@@ -21,6 +24,13 @@ struct Everything {
     server: Server,
     auth: Auth,
     rules: Rules,
+    broker: Broker,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Broker {
+    extra: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -97,7 +107,7 @@ fn the_later_layer_wins_key_by_key() {
     assert_eq!(origin(&loaded, "server.workers"), Source::Env("MEMOS__SERVER__WORKERS".to_owned()));
     assert_eq!(origin(&loaded, "server.ratio"), Source::File(path));
     assert_eq!(origin(&loaded, "rules.weights.emotion"), Source::Default);
-    assert_eq!(loaded.origins.len(), 5, "every key is listed once");
+    assert_eq!(loaded.origins.len(), 6, "every key is listed once");
 }
 
 #[test]
@@ -155,4 +165,15 @@ fn a_file_that_is_missing_or_broken_is_named() {
     assert!(complaint(&sources(Some(&path), &[], &[])).contains("memos.toml"));
     let missing = dir.path().join("none.toml");
     assert!(complaint(&sources(Some(&missing), &[], &[])).contains("none.toml"));
+}
+
+#[test]
+fn a_table_without_defaults_has_names_of_its_own() {
+    let (_dir, path) = file("[broker.extra]\n\"socket.nagle.disable\" = \"true\"\n");
+    let loaded: Loaded<Everything> = load(&sources(Some(&path), &[], &[])).expect("it is taken");
+    assert_eq!(loaded.settings.broker.extra["socket.nagle.disable"], "true");
+    let loaded: Loaded<Everything> =
+        load(&sources(None, &[("MEMOS__BROKER__EXTRA", "{ a = \"b\" }")], &[])).expect("it is taken");
+    assert_eq!(loaded.settings.broker.extra["a"], "b");
+    assert!(complaint(&sources(None, &[], &["broker.extra.a=b"])).contains("broker.extra"));
 }

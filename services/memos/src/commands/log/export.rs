@@ -14,7 +14,7 @@ pub(super) fn write(log: &dyn EventLog, secret: &HashSecret, out: impl Write) ->
     let header = Header::new(log.id(), log.partitions(), secret, topics.clone(), commits(log, &topics)?);
     let mut writer = Writer::begin(out, &header)?;
     for topic in &topics {
-        for partition in Partition::all(log.partitions()) {
+        for partition in Partition::all(log.partitions_of(topic)) {
             write_partition(log, topic, partition, &mut writer)
                 .with_context(|| format!("export {topic}/{partition}"))?;
         }
@@ -26,7 +26,7 @@ pub(super) fn write(log: &dyn EventLog, secret: &HashSecret, out: impl Write) ->
 fn commits(log: &dyn EventLog, topics: &[Topic]) -> anyhow::Result<Vec<Commit>> {
     let mut commits = Vec::new();
     for topic in topics.iter().filter(|topic| matches!(topic, Topic::Inlet(_))) {
-        for partition in Partition::all(log.partitions()) {
+        for partition in Partition::all(log.partitions_of(topic)) {
             let next = log.committed(super::INLET_GROUP, topic, partition).context("read a committed position")?;
             commits.extend(next.map(|next| Commit { topic: topic.clone(), partition, next }));
         }

@@ -61,7 +61,7 @@ impl Import<'_> {
             self.counts.skipped += 1;
             return Ok(());
         }
-        let to = route(&archived, self.log.partitions());
+        let to = route(&archived, self.log.partitions_of(&archived.topic));
         let Some(record) = self.translate(&archived.topic, archived.partition, to, archived.stored)? else {
             self.counts.skipped += 1;
             return Ok(());

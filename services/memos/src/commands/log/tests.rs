@@ -169,7 +169,7 @@ fn a_data_directory_moves_through_a_file() {
     let dir = tempfile::tempdir().expect("a directory");
     let (data, copy, file) = (dir.path().join("data"), dir.path().join("copy"), dir.path().join("log.jsonl"));
     fs::create_dir(&data).expect("a directory");
-    let secret = secret::load_or_create(&data).expect("a secret");
+    let secret = secret::load_or_create(&secret::beside(&data)).expect("a secret");
     let log = LocalLog::open(settings::log_dir(&data), settings_of(2)).expect("a log");
     fill(&log);
     let running = format!("{:#}", export_directory(&data, &file).expect_err("a writer has the log"));
@@ -180,7 +180,7 @@ fn a_data_directory_moves_through_a_file() {
     let exported = export_directory(&data, &file).expect("exported");
     let (imported, partitions) = import_directory(&file, Some(3), &copy).expect("imported");
     assert_eq!((imported.records, partitions), (exported.records, 3));
-    assert_eq!(secret::load(&copy).expect("the secret came along").as_bytes(), secret.as_bytes());
+    assert_eq!(secret::load(&secret::beside(&copy)).expect("the secret came along").as_bytes(), secret.as_bytes());
     let new = LocalLog::open_read_only(settings::log_dir(&copy)).expect("the copy");
     assert_eq!(new.partitions(), 3);
     for number in 0..5 {

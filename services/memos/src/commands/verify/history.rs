@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use event_log::{EventLog, LocalLog, Offset, Partition, Topic, envelope};
+use event_log::{EventLog, Offset, Partition, Topic, envelope};
 use memory_core::refold::Rows;
+use memory_core::consolidation::Rest;
 use memory_core::{Consolidation, Handle, Interval, Rules, Seq, WorkingMemory, consolidate};
 
 use super::each;
@@ -27,8 +28,12 @@ pub(super) enum Refolded {
 type Recorded = BTreeMap<Seq, Consolidation>;
 
 /// Folds every event again, in the recorded windows and under the recorded rules, as far as each subject is consolidated.
-pub(super) fn refold(log: &LocalLog, consolidated: &BTreeMap<Handle, Seq>) -> anyhow::Result<Refolded> {
-    for partition in Partition::all(log.partitions()) {
+pub(super) fn refold(
+    log: &dyn EventLog,
+    partitions: &BTreeMap<Partition, Offset>,
+    consolidated: &BTreeMap<Handle, Seq>,
+) -> anyhow::Result<Refolded> {
+    for &partition in partitions.keys() {
         for topic in [Topic::Interactions, Topic::Consolidations] {
             if log.watermarks(&topic, partition)?.low > Offset::FIRST {
                 return Ok(Refolded::Trimmed);
@@ -36,7 +41,7 @@ pub(super) fn refold(log: &LocalLog, consolidated: &BTreeMap<Handle, Seq>) -> an
         }
     }
     let mut folding = Folding { rows: BTreeMap::new(), events: 0, differences: 0, first: None };
-    for partition in Partition::all(log.partitions()) {
+    for &partition in partitions.keys() {
         folding.partition(log, partition, consolidated)?;
     }
     Ok(match folding.first {
@@ -55,7 +60,7 @@ struct Folding {
 impl Folding {
     fn partition(
         &mut self,
-        log: &LocalLog,
+        log: &dyn EventLog,
         partition: Partition,
         consolidated: &BTreeMap<Handle, Seq>,
     ) -> anyhow::Result<()> {
@@ -111,12 +116,17 @@ impl Folding {
     }
 }
 
-fn recorded(log: &LocalLog, partition: Partition) -> anyhow::Result<HashMap<Handle, Recorded>> {
+fn recorded(log: &dyn EventLog, partition: Partition) -> anyhow::Result<HashMap<Handle, Recorded>> {
     let mut windows: HashMap<Handle, Recorded> = HashMap::new();
+    let mut next: HashMap<Handle, Seq> = HashMap::new();
     let end = log.watermarks(&Topic::Consolidations, partition)?.high;
     each(log, &Topic::Consolidations, partition, end, |stored| {
-        if let Some(window) = envelope::read_consolidation(stored)? {
-            windows.entry(window.subject).or_default().entry(window.from).or_insert(window);
+        let Some(window) = envelope::read_consolidation(stored)? else { return Ok(()) };
+        let next = next.entry(window.subject).or_default();
+        // Of two owners' windows the first that covers an event stands, and the rest of the other one does.
+        if let Rest::News(window) | Rest::Gap(window) = window.rest(*next) {
+            *next = window.to;
+            windows.entry(window.subject).or_default().insert(window.from, window);
         }
         Ok(())
     })?;

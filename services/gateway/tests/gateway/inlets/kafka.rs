@@ -1,0 +1,218 @@
+//! Gateways that share an inlet over a real broker.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use event_log::dead_letter::DeadLetter;
+use event_log::kafka::topics::{self, TopicSettings};
+use event_log::kafka::{KafkaLog, KafkaSettings, Membership, MembershipSettings};
+use event_log::ownership::Ownership;
+use event_log::{EventLog, InletName, Limits, Offset, Record, Stored, Topic, Watermarks, envelope};
+use gateway::{Gateway, INLET_GROUP, InletOwnership, InletReader, Parts};
+use memory_core::Partition;
+use serde_json::json;
+use service_runtime::{Health, Metrics, Stop};
+use testkit::kafka::Broker;
+
+use super::record;
+use crate::support::{FakeRecall, INLET, inlet_topic, secret, settings};
+
+/// More than the other topics have.
+const INLET_PARTITIONS: u32 = 6;
+const USERS: usize = 20;
+const DEADLINE: Duration = Duration::from_secs(90);
+
+fn kafka(broker: &Broker) -> KafkaSettings {
+    KafkaSettings {
+        bootstrap_servers: broker.bootstrap().to_owned(),
+        topic_prefix: "gateway.".to_owned(),
+        partitions: 4,
+        inlets: vec![InletName::try_new(INLET).expect("a name")],
+        ..KafkaSettings::default()
+    }
+}
+
+/// One process: a log of its own, and a gateway on it.
+struct Process {
+    log: Arc<KafkaLog>,
+    gateway: Gateway,
+}
+
+impl Process {
+    fn start(broker: &Broker) -> Self {
+        let log = Arc::new(KafkaLog::open(&kafka(broker)).expect("the log opens"));
+        let port: Arc<dyn EventLog> = Arc::<KafkaLog>::clone(&log);
+        let parts = Parts {
+            log: port,
+            recall: Arc::new(FakeRecall::default()),
+            secret: secret(),
+            settings: settings(),
+            health: Health::new(),
+            metrics: Metrics::new(),
+            writable: Arc::new(AtomicBool::new(true)),
+        };
+        Self { log, gateway: Gateway::new(&parts).expect("the settings are good") }
+    }
+
+    fn ownership(&self) -> InletOwnership {
+        let member = |inlet: &InletName| {
+            let settings = MembershipSettings::new(INLET_GROUP, Topic::Inlet(inlet.clone()), None);
+            let member = Membership::join(&self.log, &settings).expect("it can join");
+            (inlet.clone(), Box::new(member) as Box<dyn Ownership>)
+        };
+        self.gateway.inlets().map(member).collect()
+    }
+
+    fn reader(&self) -> InletReader {
+        self.gateway.inlet_reader(self.ownership()).expect("all are owned")
+    }
+}
+
+/// The turns of all users with these numbers, each user's in a partition of their own.
+fn publish(log: &dyn EventLog, numbers: std::ops::Range<usize>) {
+    let mut records: BTreeMap<u32, Vec<Record>> = BTreeMap::new();
+    for number in numbers {
+        for user in 0..USERS {
+            let turn = json!({ "id": id(user, number), "user_id": format!("u{user}"), "content": "x" });
+            let partition = u32::try_from(user).expect("few") % INLET_PARTITIONS;
+            records.entry(partition).or_default().push(record(&turn, &[]));
+        }
+    }
+    append(log, records);
+}
+
+fn append(log: &dyn EventLog, records: BTreeMap<u32, Vec<Record>>) {
+    let append = |(partition, records)| log.append(&inlet_topic(), Partition::new(partition), records).expect("room");
+    for appended in records.into_iter().map(append).collect::<Vec<_>>() {
+        assert!(!appended.wait().expect("is durable").is_empty());
+    }
+}
+
+fn id(user: usize, number: usize) -> String {
+    format!("u{user}-{number:05}")
+}
+
+fn marks(log: &dyn EventLog, topic: &Topic, partition: u32) -> Watermarks {
+    log.watermarks(topic, Partition::new(partition)).expect("the broker says")
+}
+
+/// Reads what is new on all partitions of a topic.
+fn read_on(log: &dyn EventLog, topic: &Topic, next: &mut BTreeMap<u32, Offset>) -> Vec<Stored> {
+    let mut records = Vec::new();
+    for partition in 0..log.partitions() {
+        let high = marks(log, topic, partition).high;
+        let next = next.entry(partition).or_default();
+        while *next < high {
+            let batch = log.read(topic, Partition::new(partition), *next, Limits::default()).expect("readable");
+            records.extend(batch.records);
+            *next = batch.next;
+        }
+    }
+    records
+}
+
+/// What stands on `interactions`.
+#[derive(Default)]
+struct Seen {
+    next: BTreeMap<u32, Offset>,
+    /// The ids of each user, in the order in which they stand there first.
+    users: BTreeMap<String, Vec<String>>,
+    ids: BTreeSet<String>,
+    repeated: usize,
+}
+
+impl Seen {
+    fn look(&mut self, log: &dyn EventLog) -> usize {
+        for stored in read_on(log, &Topic::Interactions, &mut self.next) {
+            let (_, recorded) = envelope::read_interaction(&stored).expect("an envelope").expect("no tombstone");
+            let (user, id) = (recorded.event.user_id.clone().expect("a user"), recorded.event.id.to_string());
+            if self.ids.insert(id.clone()) {
+                self.users.entry(user).or_default().push(id);
+            } else {
+                self.repeated += 1;
+            }
+        }
+        self.ids.len()
+    }
+
+    fn until(&mut self, log: &dyn EventLog, count: usize) {
+        let deadline = Instant::now() + DEADLINE;
+        while self.look(log) < count {
+            assert!(Instant::now() < deadline, "{} of {count} events are there", self.ids.len());
+            let _news: u64 = log.wait(u64::MAX, Duration::from_millis(50));
+        }
+    }
+}
+
+/// Takes until this many records were taken.
+fn take(reader: &mut InletReader, count: usize) {
+    let (deadline, mut taken) = (Instant::now() + DEADLINE, 0);
+    while taken < count {
+        assert!(Instant::now() < deadline, "{taken} of {count} were taken");
+        let round = reader.take().expect("the broker is there");
+        taken += round.accepted + round.dead_lettered;
+    }
+}
+
+// law: L03
+#[test]
+fn gateways_come_and_go_and_every_record_is_an_event_in_order() {
+    let broker = Broker::start();
+    let wanted = TopicSettings {
+        replication_factor: 1,
+        min_insync_replicas: 1,
+        inlet_partitions: INLET_PARTITIONS,
+        ..TopicSettings::default()
+    };
+    topics::ensure(&kafka(&broker), &wanted).expect("the topics can be made");
+    let watcher = KafkaLog::open(&kafka(&broker)).expect("the log opens");
+    let mut seen = Seen::default();
+
+    // The first dies between its append and its commit: it leaves the group and says nothing of how far it was.
+    let first = Process::start(&broker);
+    publish(&watcher, 0..50);
+    let mut reader = first.reader();
+    take(&mut reader, 50 * USERS);
+    drop(reader);
+    assert_eq!(seen.look(&watcher), 50 * USERS, "acknowledged is durable");
+
+    let second = Process::start(&broker);
+    let stop_second = Stop::new();
+    let worker = second.gateway.inlet_worker(second.ownership(), stop_second.clone()).expect("a thread");
+    publish(&watcher, 50..100);
+    seen.until(&watcher, 100 * USERS);
+    assert_eq!(seen.repeated, 50 * USERS, "what was not committed comes again, and nothing else");
+
+    // A third joins while more comes, and then the second leaves in good order.
+    let third = Process::start(&broker);
+    let stop_third = Stop::new();
+    let other = third.gateway.inlet_worker(third.ownership(), stop_third.clone()).expect("a thread");
+    for number in 100..200 {
+        publish(&watcher, number..number + 1);
+    }
+    seen.until(&watcher, 200 * USERS);
+    assert_eq!(seen.repeated, 50 * USERS, "who gives up partitions leaves nothing to repeat");
+    stop_second.stop();
+    worker.join().expect("the thread ends");
+    let bad = BTreeMap::from([(INLET_PARTITIONS - 1, vec![record(&json!({ "user_id": "u" }), &[])])]);
+    append(&watcher, bad);
+    publish(&watcher, 200..250);
+    seen.until(&watcher, 250 * USERS);
+    assert_eq!(seen.repeated, 50 * USERS, "who leaves in good order leaves nothing to repeat");
+    for user in 0..USERS {
+        let expected: Vec<String> = (0..250).map(|number| id(user, number)).collect();
+        assert_eq!(seen.users[&format!("u{user}")], expected);
+    }
+    let letters = read_on(&watcher, &Topic::DeadLetters, &mut BTreeMap::new());
+    let letter = DeadLetter::from_record(&letters[0].record).expect("a dead letter");
+    assert_eq!((letters.len(), letter.reason.as_str()), (1, "missing_field"));
+    assert_eq!(letter.found.partition, Partition::new(INLET_PARTITIONS - 1), "an inlet has partitions of its own");
+    stop_third.stop();
+    other.join().expect("the thread ends");
+    for partition in 0..INLET_PARTITIONS {
+        let noted = watcher.committed(INLET_GROUP, &inlet_topic(), Partition::new(partition)).expect("it is known");
+        assert_eq!(noted, Some(marks(&watcher, &inlet_topic(), partition).high), "partition {partition}");
+    }
+}

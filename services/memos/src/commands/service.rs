@@ -1,0 +1,216 @@
+//! `memos gateway | working-memory | consolidator | recall`: one service in a process of its own, over Kafka.
+//!
+//! Each has a data directory and a port of its own, and nothing but Kafka and HTTP between them. What they must agree
+//! on is the log, the hash secret, and for recall and the gateway how partitions are spread over the instances.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use actix_web::dev::Server;
+use anyhow::Context;
+use event_log::envelope::Interactions;
+use event_log::kafka::{KafkaLog, Membership};
+use event_log::{EventLog, FailureHook, Limits, Topic};
+use gateway::{Gateway, INLET_GROUP, InletOwnership, Routed, RoutedParts};
+use memory_core::{HashSecret, WorkingMemory};
+use memory_store::{Replica, Store};
+use memos_client::topology::Topology;
+use service_runtime::{DiskGuard, Health, Metrics, Stop, fatal, init_logging};
+
+use crate::cli::{Service, ServiceArgs};
+use crate::embedded::store_dir;
+use crate::metrics::watch_kafka;
+use crate::process::Process;
+use crate::settings::Settings;
+use crate::threads::Threads;
+use crate::{operations, secret, settings};
+
+/// What every service begins with.
+struct Base<'a> {
+    settings: &'a Settings,
+    log: Arc<KafkaLog>,
+    secret: HashSecret,
+    metrics: Metrics,
+    health: Health,
+    stop: Stop,
+    threads: Threads,
+}
+
+/// A service that is bound and not yet served.
+struct Started {
+    process: Process,
+    server: Server,
+    address: SocketAddr,
+}
+
+/// Runs one service.
+///
+/// # Errors
+/// Whatever keeps it from starting.
+pub(crate) fn run(service: Service, args: &ServiceArgs, out: &mut impl Write) -> anyhow::Result<()> {
+    let loaded = settings::load(&args.settings(service))?;
+    init_logging(&loaded.settings.logging)?;
+    let stop = Stop::new();
+    stop.on_signals().context("catch signals")?;
+    // The server belongs to the runtime it is bound in.
+    let system = actix_rt::System::new();
+    let started = system.block_on(async { start(service, &loaded.settings) })?;
+    writeln!(out, "memos {} listens on http://{}", service.name(), started.address)?;
+    out.flush()?;
+    started.process.serve(&system, started.server, stop)
+}
+
+fn start(service: Service, settings: &Settings) -> anyhow::Result<Started> {
+    let base = Base::open(settings)?;
+    match service {
+        Service::Gateway => base.gateway(),
+        Service::WorkingMemory => base.working_memory(),
+        Service::Consolidator => base.consolidator(),
+        Service::Recall => base.recall(),
+    }
+}
+
+impl<'a> Base<'a> {
+    fn open(settings: &'a Settings) -> anyhow::Result<Self> {
+        let file = settings.hash_secret_file();
+        let secret = secret::load(&file)
+            .context("services that share a log share its hash secret: `memos topics` makes it once; copy that file")?;
+        let hook = FailureHook::new(|reason: &str| fatal(format_args!("the log cannot be written: {reason}")));
+        let kafka = settings.kafka()?;
+        let log = KafkaLog::open_with(&kafka, hook)
+            .with_context(|| format!("open the log at {}", kafka.bootstrap_servers))?;
+        let log = Arc::new(log);
+        let (metrics, health, stop) = (Metrics::new(), Health::new(), Stop::new());
+        let mut threads = Threads::default();
+        threads.watch("kafka-metrics", watch_kafka(Arc::clone(&log), &metrics, stop.clone())?);
+        Ok(Self { settings, log, secret, metrics, health, stop, threads })
+    }
+
+    fn port(&self) -> Arc<dyn EventLog> {
+        Arc::<KafkaLog>::clone(&self.log)
+    }
+
+    /// The store of this service, on a disk that is watched: a full one ends the process before a write fails.
+    fn store(&self) -> anyhow::Result<Arc<Store>> {
+        let data = &self.settings.data.dir;
+        std::fs::create_dir_all(data).with_context(|| format!("create the data directory {}", data.display()))?;
+        DiskGuard::new(self.settings.disk.clone(), Arc::new(AtomicBool::new(true)), &self.metrics)
+            .watch(data, self.stop.clone())
+            .context("watch the free disk space")?;
+        let store = Store::open(&store_dir(data), self.secret.clone(), &memory_store::Settings::default())?;
+        Ok(Arc::new(store))
+    }
+
+    fn join(&self, group: &str, topic: Topic) -> anyhow::Result<Box<Membership>> {
+        let membership = Membership::join(&self.log, &self.settings.group.membership(group, topic));
+        Ok(Box::new(membership.with_context(|| format!("join the group of {group}"))?))
+    }
+
+    /// Health and metrics where the service has no API.
+    fn operations(&self, listen: SocketAddr) -> anyhow::Result<(Server, SocketAddr)> {
+        operations::bind(listen, self.health.clone(), self.metrics.clone())
+    }
+
+    fn started(self, server: Server, address: SocketAddr, store: Option<Arc<Store>>) -> Started {
+        let Self { log, health, stop, threads, .. } = self;
+        let close = move || {
+            if let Some(store) = store {
+                store.flush().context("flush the store")?;
+            }
+            // The last owner of the log waits for what is on its way.
+            drop(log);
+            Ok(())
+        };
+        Started { process: Process { threads, health, inner_stop: stop, close: Box::new(close) }, server, address }
+    }
+
+    fn gateway(mut self) -> anyhow::Result<Started> {
+        let settings = &self.settings.gateway;
+        let recall = Routed::new(&RoutedParts {
+            log: &*self.log,
+            secret: self.secret.clone(),
+            settings: &settings.recall,
+            metrics: &self.metrics,
+        })?;
+        let gateway = Gateway::new(&gateway::Parts {
+            log: self.port(),
+            recall: Arc::new(recall),
+            secret: self.secret.clone(),
+            settings: settings.clone(),
+            health: self.health.clone(),
+            metrics: self.metrics.clone(),
+            // It has no disk of its own; a full one at the brokers refuses appends.
+            writable: Arc::new(AtomicBool::new(true)),
+        })?;
+        let bound = gateway.server()?;
+        let address = bound.addresses.first().copied().context("the server listens nowhere")?;
+        let mut ownership = InletOwnership::new();
+        for inlet in gateway.inlets() {
+            ownership.insert(inlet.clone(), self.join(INLET_GROUP, Topic::Inlet(inlet.clone()))?);
+        }
+        let inlets = gateway.inlet_worker(ownership, self.stop.clone())?;
+        self.threads.watch("gateway-inlets", inlets);
+        Ok(self.started(bound.server, address, None))
+    }
+
+    fn working_memory(mut self) -> anyhow::Result<Started> {
+        let store = self.store()?;
+        let (server, address) = self.operations(self.settings.working_memory.listen)?;
+        let parts = working_memory::Parts {
+            log: self.port(),
+            store: Arc::clone(&store),
+            ownership: self.join(working_memory::NAME, Topic::Interactions)?,
+            interactions: Arc::new(Interactions::default()),
+            rules: Arc::new(self.settings.rules.clone()),
+            settings: self.settings.working_memory.settings(),
+            fold: WorkingMemory::apply,
+            metrics: self.metrics.clone(),
+            health: self.health.clone(),
+            stop: self.stop.clone(),
+        };
+        self.threads.watch(working_memory::NAME, working_memory::spawn(parts)?);
+        Ok(self.started(server, address, Some(store)))
+    }
+
+    fn consolidator(mut self) -> anyhow::Result<Started> {
+        let store = self.store()?;
+        let (server, address) = self.operations(self.settings.consolidator.listen)?;
+        let parts = consolidator::Parts {
+            replica: Replica::new(self.port(), Arc::clone(&store), Limits::default()),
+            ownership: self.join(consolidator::NAME, Topic::Consolidations)?,
+            settings: self.settings.consolidator.settings(),
+            metrics: self.metrics.clone(),
+            health: self.health.clone(),
+            stop: self.stop.clone(),
+        };
+        self.threads.watch(consolidator::NAME, consolidator::spawn(parts)?);
+        Ok(self.started(server, address, Some(store)))
+    }
+
+    fn recall(mut self) -> anyhow::Result<Started> {
+        let settings = &self.settings.recall;
+        let topology = Topology::try_new(settings.instances, settings.replication_factor)
+            .context("recall.replication_factor must be between 1 and recall.instances")?;
+        anyhow::ensure!(settings.ordinal < settings.instances, "recall.ordinal must be below recall.instances");
+        let store = self.store()?;
+        let alone = recall::start_alone(recall::Parts {
+            log: self.port(),
+            store: Arc::clone(&store),
+            interactions: Arc::new(Interactions::default()),
+            secret: self.secret.clone(),
+            rules: Arc::new(self.settings.rules.clone()),
+            served: topology.partitions_of(settings.ordinal, self.log.partitions()),
+            settings: settings.settings(),
+            metrics: self.metrics.clone(),
+            health: self.health.clone(),
+            stop: self.stop.clone(),
+        })?;
+        let bound = recall::server::bind(&alone.recall, &settings.server)?;
+        let address = bound.addresses.first().copied().context("the server listens nowhere")?;
+        self.threads.watch(recall::NAME, alone.fold);
+        self.threads.watch("recall-follower", alone.follower);
+        Ok(self.started(bound.server, address, Some(store)))
+    }
+}

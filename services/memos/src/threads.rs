@@ -1,0 +1,72 @@
+//! The threads of a process: watched while it runs, joined when it stops.
+
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::Context;
+use service_runtime::{Stop, fatal};
+
+/// How often the threads are looked after.
+const SUPERVISION: Duration = Duration::from_millis(200);
+
+/// Threads whose error ends the process.
+#[derive(Default)]
+pub(crate) struct Threads(Vec<(&'static str, Box<dyn Join>)>);
+
+/// A thread, whatever it answers when it ends.
+pub(crate) trait Join: Send {
+    fn is_finished(&self) -> bool;
+    fn join(self: Box<Self>) -> anyhow::Result<()>;
+}
+
+impl Join for JoinHandle<()> {
+    fn is_finished(&self) -> bool {
+        Self::is_finished(self)
+    }
+
+    fn join(self: Box<Self>) -> anyhow::Result<()> {
+        Self::join(*self).map_err(|_| anyhow::anyhow!("it panicked"))
+    }
+}
+
+impl<E: std::error::Error + Send + Sync + 'static> Join for JoinHandle<Result<(), E>> {
+    fn is_finished(&self) -> bool {
+        Self::is_finished(self)
+    }
+
+    fn join(self: Box<Self>) -> anyhow::Result<()> {
+        Self::join(*self).map_err(|_| anyhow::anyhow!("it panicked"))?.map_err(anyhow::Error::from)
+    }
+}
+
+impl Threads {
+    pub(crate) fn watch(&mut self, name: &'static str, thread: impl Join + 'static) {
+        self.0.push((name, Box::new(thread)));
+    }
+
+    /// Blocks until `stop` is asked for. A thread that ends before that ends the process: it has lost its log or its
+    /// store, and a restart recovers (law L12).
+    pub(crate) fn supervise(&mut self, stop: &Stop) {
+        while !stop.wait_for(SUPERVISION) {
+            if let Some(place) = self.0.iter().position(|(_, thread)| thread.is_finished()) {
+                let (name, thread) = self.0.swap_remove(place);
+                match thread.join() {
+                    // It may have heard of the stop before we did.
+                    Ok(()) if stop.is_stopped() => {}
+                    Ok(()) => fatal(format_args!("{name} stopped without being told to")),
+                    Err(error) => fatal(format_args!("{name} stopped: {error:#}")),
+                }
+            }
+        }
+    }
+
+    /// Waits for all of them to end, in the order in which they came.
+    ///
+    /// # Errors
+    /// The first error that one of them ended with.
+    pub(crate) fn join(self) -> anyhow::Result<()> {
+        let ended: Vec<_> =
+            self.0.into_iter().map(|(name, thread)| thread.join().with_context(|| format!("stop {name}"))).collect();
+        ended.into_iter().collect()
+    }
+}

@@ -1,0 +1,247 @@
+//! The positions that consumer groups show to others.
+//!
+//! Positions that count stand in the stores. What is committed here is for operators' lag tools, and for stateless
+//! readers, to whom a lost second of commits is a second of repeats. So commits are collected and written twice a
+//! second by one thread, and what the brokers do not take is dropped with a word in the log.
+//!
+//! The brokers take commits to a group with members from its members only. So when a [`Membership`](super::Membership)
+//! of a group lives in this process, all its commits go through that. When the members are other processes, what this
+//! one commits is refused, which changes nothing for anybody.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
+use rdkafka::error::KafkaResult;
+use rdkafka::{Offset as At, TopicPartitionList};
+
+use super::Connection;
+use super::client::{Plain, Verdict, patiently, verdict};
+use super::lane::number;
+use crate::signal::lock;
+use crate::{Error, Offset, Partition};
+
+const EVERY: Duration = Duration::from_millis(500);
+
+/// A topic's name at the brokers, and a partition.
+type Place = (String, Partition);
+
+#[derive(Debug)]
+pub(super) struct Groups {
+    shared: Arc<GroupsState>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+pub(super) struct GroupsState {
+    connection: Arc<Connection>,
+    groups: Mutex<All>,
+    ending: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct All {
+    by_name: BTreeMap<String, Group>,
+    ended: bool,
+}
+
+#[derive(Default)]
+struct Group {
+    pending: BTreeMap<Place, Offset>,
+    released: BTreeMap<Place, Offset>,
+    simple: Option<Arc<BaseConsumer<Plain>>>,
+    member: Option<Weak<dyn Commits>>,
+}
+
+/// A consumer that commits for a group.
+pub(super) trait Commits: Send + Sync {
+    fn commit_these(&self, positions: &TopicPartitionList) -> KafkaResult<()>;
+    fn committed_of(&self, places: TopicPartitionList, timeout: Duration) -> KafkaResult<TopicPartitionList>;
+}
+
+impl<C: ConsumerContext + 'static> Commits for BaseConsumer<C> {
+    fn commit_these(&self, positions: &TopicPartitionList) -> KafkaResult<()> {
+        self.commit(positions, CommitMode::Sync)
+    }
+
+    fn committed_of(&self, places: TopicPartitionList, timeout: Duration) -> KafkaResult<TopicPartitionList> {
+        self.committed_offsets(places, timeout)
+    }
+}
+
+impl Groups {
+    pub(super) fn start(connection: &Arc<Connection>) -> Result<Self, Error> {
+        let (connection, groups) = (Arc::clone(connection), Mutex::default());
+        let shared = Arc::new(GroupsState { connection, groups, ending: Condvar::new() });
+        let state = Arc::clone(&shared);
+        let thread = std::thread::Builder::new()
+            .name("kafka-commits".to_owned())
+            .spawn(move || state.run())
+            .map_err(|error| super::cannot("start the thread of", &error))?;
+        Ok(Self { shared, thread: Some(thread) })
+    }
+
+    pub(super) fn shared(&self) -> &Arc<GroupsState> {
+        &self.shared
+    }
+
+    pub(super) fn commit(&self, group: &str, topic: &str, partition: Partition, next: Offset) {
+        let mut all = lock(&self.shared.groups);
+        all.entry(group).pending.insert((topic.to_owned(), partition), next);
+    }
+
+    pub(super) fn release(&self, group: &str, topic: &str, partition: Partition, up_to: Offset) {
+        let mut all = lock(&self.shared.groups);
+        let group = all.entry(group);
+        let place = (topic.to_owned(), partition);
+        let at = group.released.entry(place.clone()).or_default();
+        if up_to > *at {
+            *at = up_to;
+            group.pending.insert(place, up_to);
+        }
+    }
+
+    pub(super) fn committed(&self, group: &str, topic: &str, partition: Partition) -> Result<Option<Offset>, Error> {
+        self.shared.flush(group);
+        let client = self.shared.client(group)?;
+        let connection = &self.shared.connection;
+        let action = format!("say what {group} has committed");
+        let found = patiently(&action, connection.patience(), connection.writer.observed(), |timeout| {
+            let mut places = TopicPartitionList::new();
+            places.add_partition(topic, number(partition));
+            client.committed_of(places, timeout)
+        })?;
+        let offset = found.find_partition(topic, number(partition)).map(|found| found.offset());
+        Ok(offset.and_then(|at| match at {
+            At::Offset(at) => u64::try_from(at).ok().map(Offset::new),
+            At::Beginning | At::End | At::Stored | At::Invalid | At::OffsetTail(_) => None,
+        }))
+    }
+}
+
+impl All {
+    fn entry(&mut self, group: &str) -> &mut Group {
+        if !self.by_name.contains_key(group) {
+            self.by_name.insert(group.to_owned(), Group::default());
+        }
+        self.by_name.get_mut(group).expect("was inserted above")
+    }
+}
+
+impl GroupsState {
+    fn run(&self) {
+        loop {
+            let names: Vec<String> = {
+                let all = lock(&self.groups);
+                let all = self.ending.wait_timeout_while(all, EVERY, |all| !all.ended);
+                let (all, _) = all.unwrap_or_else(PoisonError::into_inner);
+                if all.ended {
+                    break;
+                }
+                all.by_name.keys().cloned().collect()
+            };
+            for name in &names {
+                self.flush(name);
+            }
+            // What the clients have to say, and their tokens.
+            let simple: Vec<_> = lock(&self.groups).by_name.values().filter_map(|g| g.simple.clone()).collect();
+            for client in simple {
+                drop(client.poll(Duration::ZERO));
+            }
+        }
+        let names: Vec<String> = lock(&self.groups).by_name.keys().cloned().collect();
+        for name in &names {
+            self.flush(name);
+        }
+    }
+
+    /// From now on the group's commits go through this member.
+    pub(super) fn enter(&self, group: &str, member: Weak<dyn Commits>) {
+        let mut all = lock(&self.groups);
+        let entry = all.entry(group);
+        entry.member = Some(member);
+        entry.simple = None;
+    }
+
+    /// The consumer that commits for this group.
+    fn client(&self, group: &str) -> Result<Arc<dyn Commits>, Error> {
+        {
+            let mut all = lock(&self.groups);
+            let entry = all.entry(group);
+            if let Some(member) = entry.member.as_ref().and_then(Weak::upgrade) {
+                return Ok(member);
+            }
+            if let Some(simple) = &entry.simple {
+                let simple = Arc::clone(simple);
+                return Ok(simple);
+            }
+        }
+        let mut config = self.connection.settings.client()?;
+        config
+            .set("group.id", self.connection.settings.group_name(group))
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            .set("statistics.interval.ms", "0");
+        let context = Plain(self.connection.observed(format!("group.{group}")));
+        let made: BaseConsumer<Plain> =
+            config.create_with_context(context).map_err(|error| super::cannot("make a consumer", &error))?;
+        // The first look fetches a token, if one is needed to connect.
+        drop(made.poll(Duration::from_millis(10)));
+        let made = Arc::new(made);
+        lock(&self.groups).entry(group).simple = Some(Arc::clone(&made));
+        Ok(made)
+    }
+
+    /// Commits what is pending for this group.
+    pub(super) fn flush(&self, group: &str) {
+        let pending = std::mem::take(&mut lock(&self.groups).entry(group).pending);
+        if pending.is_empty() {
+            return;
+        }
+        let mut positions = TopicPartitionList::new();
+        for ((topic, partition), next) in &pending {
+            let at = At::Offset(i64::try_from(next.get()).unwrap_or(i64::MAX));
+            if positions.add_partition_offset(topic, number(*partition), at).is_err() {
+                return;
+            }
+        }
+        let committed = match self.client(group) {
+            Ok(client) => client.commit_these(&positions),
+            Err(error) => {
+                tracing::warn!(group, error = error.chain(), "positions are not committed");
+                return;
+            }
+        };
+        let Err(error) = committed else { return };
+        if error.rdkafka_error_code().is_some_and(|code| verdict(code) == Verdict::Wait) {
+            tracing::debug!(group, %error, "positions are committed later");
+            let mut all = lock(&self.groups);
+            let entry = all.entry(group);
+            for (place, next) in pending {
+                entry.pending.entry(place).or_insert(next);
+            }
+        } else {
+            tracing::debug!(group, %error, "positions are not committed, which only lag tools see");
+        }
+    }
+}
+
+impl Drop for Groups {
+    fn drop(&mut self) {
+        lock(&self.shared.groups).ended = true;
+        self.shared.ending.notify_all();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the thread of the commits panicked");
+        }
+    }
+}
+
+impl std::fmt::Debug for Group {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Group").field("pending", &self.pending.len()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,300 @@
+//! Which partitions this process owns, decided by a consumer group.
+//!
+//! A member fetches nothing: its partitions are paused from the moment it gets them, and what was assigned is only told
+//! to the owner. The strategy is `range`, and eager: every division begins with everybody giving up everything, so no
+//! partition ever has two owners that both believe the group. A member with an instance name keeps its partitions
+//! through a restart that is shorter than the session timeout.
+//!
+//! A revocation is answered when the owner has drained, and not before: the callback waits, while librdkafka's own
+//! thread keeps the heartbeats going. An owner that does not drain in time is told to end.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, Weak};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rdkafka::TopicPartitionList;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::types::RDKafkaRespErr;
+
+use super::KafkaLog;
+use super::client::{Observed, observed};
+use super::groups::{Commits, GroupsState};
+use crate::ownership::{Change, Ownership, Revoked};
+use crate::signal::lock;
+use crate::{Error, Partition, Topic};
+
+const POLL: Duration = Duration::from_millis(50);
+/// How many changes may wait for the owner. A revocation waits for its drain, so there are never more than a few.
+const UNHEARD: usize = 64;
+
+/// How a [`Membership`] is set up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MembershipSettings {
+    /// The group, without the prefix of the topics.
+    pub group: String,
+    /// The topic whose partitions are divided. The same numbers of all topics go with it.
+    pub topic: Topic,
+    /// The name of this instance, the same after a restart and unlike every other's. `None`: the partitions of a process
+    /// that ends are divided at once, and again when it comes back.
+    pub instance: Option<String>,
+    /// How long a member may be silent before its partitions are given to others. Default: 10 s, at most 20 s.
+    pub session_timeout: Duration,
+    /// How long the owner may take to drain. Default: 60 s.
+    pub drain_timeout: Duration,
+}
+
+impl MembershipSettings {
+    /// A member of this group for this topic, with the defaults for the rest.
+    #[must_use]
+    pub fn new(group: &str, topic: Topic, instance: Option<String>) -> Self {
+        Self {
+            group: group.to_owned(),
+            topic,
+            instance,
+            session_timeout: Duration::from_secs(10),
+            drain_timeout: Duration::from_secs(60),
+        }
+    }
+
+    fn validate(&self) -> Result<(), Error> {
+        if self.session_timeout > Duration::from_secs(20) {
+            let value = format!("{} s", self.session_timeout.as_secs());
+            let reason = "who is away for more than 20 seconds is missed";
+            return Err(Error::Setting { setting: "session_timeout", value, reason });
+        }
+        Ok(())
+    }
+}
+
+/// Membership in a consumer group that divides the partitions of a topic.
+#[derive(Debug)]
+pub struct Membership {
+    changes: Receiver<Change>,
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    group: String,
+    observed: Arc<Observed>,
+    groups: Arc<GroupsState>,
+    tell: SyncSender<Change>,
+    drain_timeout: Duration,
+    failure: Mutex<Option<String>>,
+    ended: AtomicBool,
+}
+
+struct Context(Arc<Shared>);
+
+impl Context {
+    fn observed(&self) -> &Observed {
+        &self.0.observed
+    }
+}
+
+observed!(Context);
+
+impl ConsumerContext for Context {
+    fn rebalance(&self, consumer: &BaseConsumer<Self>, event: RDKafkaRespErr, list: &mut TopicPartitionList) {
+        let partitions = partitions_in(list);
+        if event == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
+            let taken = consumer.assign(list).and_then(|()| consumer.pause(list));
+            if let Err(error) = taken {
+                self.0.fail(&error.to_string());
+            }
+            self.0.assigned(partitions);
+        } else {
+            // A revocation, or a failed division, after which nothing is owned either.
+            self.0.revoked(partitions, consumer.assignment_lost());
+            if let Err(error) = consumer.unassign() {
+                self.0.fail(&error.to_string());
+            }
+        }
+    }
+}
+
+fn partitions_in(list: &TopicPartitionList) -> Vec<Partition> {
+    let mut partitions: Vec<Partition> =
+        list.elements().iter().filter_map(|e| u32::try_from(e.partition()).ok()).map(Partition::new).collect();
+    partitions.sort();
+    partitions
+}
+
+impl Membership {
+    /// Joins the group. The partitions come as changes.
+    ///
+    /// # Errors
+    /// [`Error::Setting`], [`Error::UnknownTopic`]; [`Error::Refused`] when the settings make no client.
+    pub fn join(log: &KafkaLog, settings: &MembershipSettings) -> Result<Self, Error> {
+        settings.validate()?;
+        let topic = log.name_of(&settings.topic)?;
+        let (tell, changes) = sync_channel(UNHEARD);
+        let shared = Arc::new(Shared {
+            group: settings.group.clone(),
+            observed: log.connection.observed(format!("member.{}", settings.group)),
+            groups: Arc::clone(log.groups.shared()),
+            tell,
+            drain_timeout: settings.drain_timeout,
+            failure: Mutex::default(),
+            ended: AtomicBool::new(false),
+        });
+        let session = settings.session_timeout;
+        // The callback may wait for the drain, and polls in between.
+        let poll_interval = (settings.drain_timeout + Duration::from_secs(30)).max(session * 2);
+        let mut config = log.connection.settings.client()?;
+        config
+            .set("group.id", log.connection.settings.group_name(&settings.group))
+            .set("partition.assignment.strategy", "range")
+            .set("session.timeout.ms", session.as_millis().to_string())
+            .set("heartbeat.interval.ms", (session.as_millis() / 5).max(100).to_string())
+            .set("max.poll.interval.ms", poll_interval.as_millis().to_string())
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            // Nothing is fetched, so where it would begin does not matter and must not fail.
+            .set("auto.offset.reset", "latest");
+        if let Some(instance) = &settings.instance {
+            config.set("group.instance.id", instance);
+        }
+        let consumer: BaseConsumer<Context> = config
+            .create_with_context(Context(Arc::clone(&shared)))
+            .map_err(|error| super::cannot("make a consumer", &error))?;
+        consumer.subscribe(&[topic]).map_err(|error| super::cannot("take a subscription", &error))?;
+        let consumer = Arc::new(consumer);
+        let member: Weak<BaseConsumer<Context>> = Arc::downgrade(&consumer);
+        let member: Weak<dyn Commits> = member;
+        log.groups.shared().enter(&settings.group, member);
+        let state = Arc::clone(&shared);
+        let thread = std::thread::Builder::new()
+            .name("kafka-member".to_owned())
+            .spawn(move || state.run(&consumer))
+            .map_err(|error| super::cannot("start the thread of", &error))?;
+        Ok(Self { changes, shared, thread: Some(thread) })
+    }
+}
+
+impl Ownership for Membership {
+    fn next(&mut self, timeout: Duration) -> Result<Option<Change>, Error> {
+        let deadline = Instant::now().checked_add(timeout);
+        loop {
+            if let Some(reason) = lock(&self.shared.failure).clone() {
+                return Err(Error::Expelled { group: self.shared.group.clone(), reason });
+            }
+            let left = deadline.map_or(POLL, |at| at.saturating_duration_since(Instant::now()));
+            match self.changes.recv_timeout(left.min(POLL)) {
+                Ok(change) => return Ok(Some(change)),
+                Err(RecvTimeoutError::Timeout) if left.is_zero() => return Ok(None),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => {
+                    self.shared.fail("its thread has ended");
+                }
+            }
+        }
+    }
+}
+
+impl Shared {
+    fn run(&self, consumer: &BaseConsumer<Context>) {
+        while !self.ended.load(Ordering::Acquire) {
+            // Nothing is fetched; what comes is news about the group.
+            if let Some(Err(error)) = consumer.poll(POLL) {
+                self.heard(&error);
+            }
+            if let Some((code, text)) = consumer.client().fatal_error() {
+                self.fail(&format!("{code}: {text}"));
+                break;
+            }
+        }
+    }
+
+    fn heard(&self, error: &KafkaError) {
+        use RDKafkaErrorCode as Code;
+        let Some(code) = error.rdkafka_error_code() else { return };
+        let ends = matches!(
+            code,
+            Code::Fatal
+                | Code::FencedInstanceId
+                | Code::UnreleasedInstanceId
+                | Code::GroupAuthorizationFailed
+                | Code::TopicAuthorizationFailed
+                | Code::InconsistentGroupProtocol
+                | Code::InvalidSessionTimeout
+                | Code::InvalidGroupId
+                | Code::PollExceeded
+                | Code::UnknownTopicOrPartition
+                | Code::UnknownTopic
+        );
+        if ends || matches!(error, KafkaError::MessageConsumptionFatal(_)) {
+            self.fail(&code.to_string());
+        } else {
+            tracing::debug!(group = self.group, %code, "trouble with the group");
+        }
+    }
+
+    fn assigned(&self, partitions: Vec<Partition>) {
+        tracing::info!(group = self.group, count = partitions.len(), "partitions were assigned");
+        if !partitions.is_empty() {
+            self.tell(Change::Assigned(partitions));
+        }
+    }
+
+    fn revoked(&self, partitions: Vec<Partition>, lost: bool) {
+        tracing::info!(group = self.group, count = partitions.len(), lost, "partitions are revoked");
+        if partitions.is_empty() {
+            return;
+        }
+        let (revoked, drained) = Revoked::new(partitions, lost);
+        self.tell(Change::Revoked(revoked));
+        let began = Instant::now();
+        while !self.ended.load(Ordering::Acquire) {
+            match drained.recv_timeout(POLL) {
+                Ok(()) | Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) if began.elapsed() >= self.drain_timeout => {
+                    self.fail(&format!("it did not give up its partitions within {:?}", self.drain_timeout));
+                    break;
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
+        // What was drained is shown before another owner asks for it.
+        self.groups.flush(&self.group);
+    }
+
+    fn tell(&self, change: Change) {
+        match self.tell.try_send(change) {
+            // Nobody listens any more when the owner is ending.
+            Ok(()) | Err(TrySendError::Disconnected(_)) => {}
+            Err(TrySendError::Full(_)) => self.fail("its owner does not look at what changes"),
+        }
+    }
+
+    fn fail(&self, reason: &str) {
+        let mut failure = lock(&self.failure);
+        if failure.is_none() {
+            tracing::error!(group = self.group, reason, "this process is no member of its group any more");
+            *failure = Some(reason.to_owned());
+        }
+    }
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        self.shared.ended.store(true, Ordering::Release);
+        // Its consumer goes with the thread, which leaves the group unless it has an instance name.
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the thread of a member panicked");
+        }
+        self.shared.observed.forget();
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("group", &self.group).finish_non_exhaustive()
+    }
+}

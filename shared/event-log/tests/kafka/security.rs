@@ -1,0 +1,140 @@
+//! Being let in, and not.
+
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use event_log::kafka::topics;
+use event_log::kafka::{KafkaLog, KafkaSettings, Mechanism, Protocol, Secret, Security};
+use event_log::{Error, EventLog, Offset, Partition, Topic};
+use testkit::kafka::{Broker, BrokerOptions, Listener};
+
+use crate::kit::{new_log, read_to_end, record, settings, topic_settings, values};
+
+const USER: &str = "memos";
+const PASSWORD: &str = "a-long-password";
+
+fn works(bootstrap: &str, security: Security) {
+    let shown = format!("{security:?}");
+    let settings = KafkaSettings { security, ..settings(bootstrap) };
+    works_with(&shown, &new_log(&settings));
+}
+
+fn works_with(shown: &str, log: &KafkaLog) {
+    let zero = Partition::new(0);
+    log.append(&Topic::Working, zero, vec![record("k", "v")]).expect("there is room").wait().expect("it is durable");
+    assert_eq!(values(&read_to_end(log, &Topic::Working, zero, Offset::FIRST)), ["v"], "{shown}");
+    log.commit("group", &Topic::Working, zero, Offset::new(1)).expect("it is noted");
+    assert_eq!(
+        log.committed("group", &Topic::Working, zero).expect("the broker says"),
+        Some(Offset::new(1)),
+        "{shown}"
+    );
+}
+
+fn refused(bootstrap: &str, security: Security) {
+    let shown = format!("{security:?}");
+    let settings = KafkaSettings { security, delivery_timeout_ms: 5000, ..settings(bootstrap) };
+    let error = KafkaLog::open(&settings).expect_err("it must not be let in");
+    // A broker that wants a certificate just hangs up.
+    let hangs_up = matches!(error, Error::Away { .. });
+    assert!(hangs_up || matches!(error, Error::Refused { .. }), "{shown}: {error}");
+    assert!(!format!("{error} {error:?}").contains(PASSWORD), "a secret is not shown");
+}
+
+fn sasl(protocol: Protocol, mechanism: Mechanism) -> Security {
+    Security {
+        protocol,
+        mechanism,
+        username: USER.to_owned(),
+        password: Secret::new(PASSWORD.to_owned()),
+        ..Security::default()
+    }
+}
+
+#[test]
+fn every_way_in_works_and_the_wrong_key_does_not() {
+    let broker = Broker::start_with(&BrokerOptions {
+        listeners: vec![Listener::Ssl, Listener::SaslPlaintext, Listener::SaslSsl],
+        users: vec![(USER.to_owned(), PASSWORD.to_owned())],
+        ..BrokerOptions::default()
+    });
+    let certificates = broker.certificates();
+    let dir = tempfile::tempdir().expect("a temporary directory");
+
+    let tls = Security {
+        protocol: Protocol::Ssl,
+        ca_file: certificates.authority(),
+        certificate_file: certificates.client(),
+        key_file: certificates.client_key(),
+        ..Security::default()
+    };
+    works(&broker.bootstrap_of(Listener::Ssl), tls.clone());
+    let stranger = Security { ca_file: certificates.stranger(), ..tls.clone() };
+    refused(&broker.bootstrap_of(Listener::Ssl), stranger);
+    let nameless = Security { certificate_file: PathBuf::new(), key_file: PathBuf::new(), ..tls };
+    refused(&broker.bootstrap_of(Listener::Ssl), nameless);
+
+    let plaintext = broker.bootstrap_of(Listener::SaslPlaintext);
+    for mechanism in [Mechanism::Plain, Mechanism::ScramSha256, Mechanism::ScramSha512] {
+        works(&plaintext, sasl(Protocol::SaslPlaintext, mechanism));
+        let wrong = Security { password: Secret::new("wrong".to_owned()), ..sasl(Protocol::SaslPlaintext, mechanism) };
+        refused(&plaintext, wrong);
+    }
+
+    let file = dir.path().join("password");
+    std::fs::write(&file, format!("{PASSWORD}\n")).expect("the directory is writable");
+    let from_file = Security {
+        password: Secret::default(),
+        password_file: file,
+        ca_file: certificates.authority(),
+        ..sasl(Protocol::SaslSsl, Mechanism::ScramSha512)
+    };
+    works(&broker.bootstrap_of(Listener::SaslSsl), from_file);
+
+    let token_file = dir.path().join("token");
+    let bearer = Security { token_file: token_file.clone(), ..sasl(Protocol::SaslPlaintext, Mechanism::OauthBearer) };
+    std::fs::write(&token_file, token(3600)).expect("the directory is writable");
+    works_with("a bearer token", &with_token(&broker, bearer));
+}
+
+/// A log that is opened with a bearer token. With one, topics can be named but not made.
+fn with_token(broker: &Broker, security: Security) -> KafkaLog {
+    let open = settings(broker.bootstrap());
+    let bootstrap_servers = broker.bootstrap_of(Listener::SaslPlaintext);
+    let settings = KafkaSettings { security, bootstrap_servers, ..open.clone() };
+    let missing = topics::ensure(&settings, &topic_settings());
+    assert!(matches!(missing, Err(Error::NoTopic { .. })), "{missing:?}");
+    topics::ensure(&open, &topic_settings()).expect("the topics can be made");
+    topics::ensure(&settings, &topic_settings()).expect("they are there");
+    KafkaLog::open(&settings).expect("the log opens")
+}
+
+/// An unsigned token, which the broker of these tests takes.
+fn token(lives_seconds: u64) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is right").as_secs();
+    let claims = format!(r#"{{"sub":"{USER}","iat":{now},"exp":{}}}"#, now + lives_seconds);
+    format!("{}.{}.", URL_SAFE_NO_PAD.encode(r#"{"alg":"none"}"#), URL_SAFE_NO_PAD.encode(claims))
+}
+
+#[test]
+fn a_token_is_read_again_before_it_expires() {
+    let broker =
+        Broker::start_with(&BrokerOptions { listeners: vec![Listener::SaslPlaintext], ..BrokerOptions::default() });
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let token_file = dir.path().join("token");
+    std::fs::write(&token_file, token(8)).expect("the directory is writable");
+    let security = Security { token_file: token_file.clone(), ..sasl(Protocol::SaslPlaintext, Mechanism::OauthBearer) };
+    let log = with_token(&broker, security);
+    std::fs::write(&token_file, token(3600)).expect("the directory is writable");
+    let began = std::time::Instant::now();
+    // Connections are made anew after the first token's end, which only the second one opens.
+    while began.elapsed() < std::time::Duration::from_secs(10) {
+        std::thread::park_timeout(std::time::Duration::from_millis(100));
+    }
+    broker.restart();
+    let zero = Partition::new(0);
+    log.append(&Topic::Working, zero, vec![record("k", "v")]).expect("there is room").wait().expect("it is durable");
+    assert_eq!(values(&read_to_end(&log, &Topic::Working, zero, Offset::FIRST)), ["v"]);
+}
