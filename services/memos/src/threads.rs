@@ -1,13 +1,15 @@
 //! The threads of a process: watched while it runs, joined when it stops.
 
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use service_runtime::{Stop, fatal};
 
 /// How often the threads are looked after.
 const SUPERVISION: Duration = Duration::from_millis(200);
+/// How long to wait for the reason why a thread ended.
+const REASON: Duration = Duration::from_secs(2);
 
 /// Threads whose error ends the process.
 #[derive(Default)]
@@ -47,15 +49,20 @@ impl Threads {
     /// Blocks until `stop` is asked for. A thread that ends before that ends the process: it has lost its log or its
     /// store, and a restart recovers (law L12).
     pub(crate) fn supervise(&mut self, stop: &Stop) {
+        // One that ended without an error may have followed another, whose error is the reason.
+        let mut silent: Option<(&str, Instant)> = None;
         while !stop.wait_for(SUPERVISION) {
-            if let Some(place) = self.0.iter().position(|(_, thread)| thread.is_finished()) {
+            while let Some(place) = self.0.iter().position(|(_, thread)| thread.is_finished()) {
                 let (name, thread) = self.0.swap_remove(place);
-                match thread.join() {
-                    // It may have heard of the stop before we did.
-                    Ok(()) if stop.is_stopped() => {}
-                    Ok(()) => fatal(format_args!("{name} stopped without being told to")),
-                    Err(error) => fatal(format_args!("{name} stopped: {error:#}")),
+                if let Err(error) = thread.join() {
+                    fatal(format_args!("{name} stopped: {error:#}"));
                 }
+                silent.get_or_insert((name, Instant::now()));
+            }
+            if let Some((name, since)) = silent
+                && since.elapsed() >= REASON
+            {
+                fatal(format_args!("{name} stopped without being told to"));
             }
         }
     }

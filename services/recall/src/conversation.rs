@@ -50,8 +50,8 @@ impl Conversation {
             return false;
         }
         let reaches =
-            |known: Seq, window: &Box<Consolidation>| if window.from <= known { known.max(window.to) } else { known };
-        self.pending.iter().fold(self.consolidated, reaches) < self.begun
+            |known: Seq, window: &Consolidation| if window.from <= known { known.max(window.to) } else { known };
+        self.pending.iter().map(Box::as_ref).fold(self.consolidated, reaches) < self.begun
     }
 
     /// Folds one event.
@@ -137,5 +137,93 @@ impl Conversation {
     /// Whether the store knows all that is here.
     pub(crate) fn is_idle(&self) -> bool {
         self.pending.is_empty() && self.memory.window().is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use memory_core::{Offset, Subject, TenantId, Timestamp};
+    use serde_json::json;
+
+    use super::*;
+
+    fn rules() -> Rules {
+        Rules { window_turns_max: 2, ..Rules::default() }
+    }
+
+    fn alice() -> Subject {
+        let tenant = TenantId::try_new("t").expect("a tenant");
+        Subject::owner(&tenant, Some("alice"), None, None).expect("a user")
+    }
+
+    fn event(number: u64) -> Recorded {
+        let value = json!({"id": format!("e{number}"), "user_id": "alice", "content": format!("number {number}")});
+        testkit::events::recorded(&alice().tenant, Timestamp::from_seconds(1), Offset::new(number), &value)
+    }
+
+    fn fresh() -> WorkingMemory {
+        WorkingMemory::new(alice().handle(&testkit::secret()), alice())
+    }
+
+    /// Three windows of two events each, and the state at the end of each.
+    fn windows() -> (Vec<Consolidation>, Vec<memory_core::working_memory::Boundary>) {
+        let mut memory = fresh();
+        let closed = (0..6).flat_map(|number| memory.apply(&rules(), &event(number)).closed);
+        closed.map(|closed| (closed.consolidation, closed.boundary)).unzip()
+    }
+
+    fn seqs(conversation: &Conversation) -> Vec<u64> {
+        conversation.turns(Seq::FIRST).iter().map(|turn| turn.seq.get()).collect()
+    }
+
+    fn range(window: &Consolidation) -> Interval<Seq> {
+        Interval { from: window.from, to: window.to }
+    }
+
+    // law: L06
+    #[test]
+    fn a_window_that_only_the_log_has_comes_after_those_that_the_fold_closed() {
+        let (windows, boundaries) = windows();
+        let mut conversation = Conversation::new(WorkingMemory::resume(boundaries[0].clone()), Seq::FIRST);
+        assert!(conversation.lacks_windows());
+        for number in 2..5 {
+            conversation.apply(&rules(), &event(number));
+        }
+        assert_eq!(seqs(&conversation), [2, 3, 4], "the fold was faster than the log");
+        assert!(conversation.lacks(range(&windows[0])) && conversation.lacks_windows());
+        assert!(conversation.add_closed(windows[0].clone()) && !conversation.lacks_windows());
+        assert!(!conversation.lacks(range(&windows[0])) && !conversation.add_closed(windows[0].clone()));
+        assert_eq!(seqs(&conversation), [0, 1, 2, 3, 4]);
+        conversation.cover(windows[0].to);
+        assert_eq!(seqs(&conversation), [2, 3, 4]);
+    }
+
+    // law: L06
+    #[test]
+    fn a_window_that_the_fold_has_not_closed_yet_is_shown_once() {
+        let (windows, _) = windows();
+        let mut conversation = Conversation::new(fresh(), Seq::FIRST);
+        conversation.apply(&rules(), &event(0));
+        // Nobody had it in RAM when the log told of it.
+        assert!(conversation.add_closed(windows[0].clone()));
+        assert_eq!(seqs(&conversation), [0, 1]);
+        for number in 1..3 {
+            conversation.apply(&rules(), &event(number));
+            assert_eq!(seqs(&conversation), (0..=number.max(1)).collect::<Vec<u64>>(), "folded up to {number}");
+        }
+        assert!(!conversation.lacks(range(&windows[1])), "what is still open here is left to the fold");
+    }
+
+    #[test]
+    fn windows_that_never_come_are_given_up() {
+        let (windows, boundaries) = windows();
+        let mut conversation = Conversation::new(WorkingMemory::resume(boundaries[1].clone()), Seq::FIRST);
+        conversation.add_closed(windows[1].clone());
+        assert!(conversation.lacks_windows(), "there is a hole before it");
+        conversation.give_up_windows();
+        assert!(!conversation.lacks_windows());
+        let mut conversation = Conversation::new(WorkingMemory::resume(boundaries[1].clone()), Seq::FIRST);
+        conversation.cover(windows[1].to);
+        assert!(!conversation.lacks_windows(), "a step covers them");
     }
 }

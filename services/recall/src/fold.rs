@@ -28,8 +28,34 @@ const IDLE_WAIT: Duration = Duration::from_millis(100);
 const REST_BATCHES: u64 = 256;
 /// Conversations that may leave RAM after a batch beyond one for each of its events.
 const REST_AT_ONCE: usize = 64;
-/// How often the ends of topics are asked for, to say how far behind recall is.
-pub(crate) const LAG_EVERY: Duration = Duration::from_secs(1);
+/// How often the end of a partition is asked for, to say how far behind recall is.
+const LAG_EVERY: Duration = Duration::from_secs(1);
+
+/// Whose turn it is to be reported: one after the other, since each takes a question to the log.
+#[derive(Debug)]
+pub(crate) struct Reports {
+    count: usize,
+    next: usize,
+    due: Instant,
+}
+
+impl Reports {
+    pub(crate) fn of(count: usize) -> Self {
+        Self { count: count.max(1), next: 0, due: Instant::now() }
+    }
+
+    /// The place of the one to report now, if any.
+    pub(crate) fn due(&mut self) -> Option<usize> {
+        let now = Instant::now();
+        if now < self.due {
+            return None;
+        }
+        self.due = now + LAG_EVERY / u32::try_from(self.count).unwrap_or(u32::MAX);
+        let place = self.next;
+        self.next = (place + 1) % self.count;
+        Some(place)
+    }
+}
 
 /// One partition on its way: restored in its turn, then folded for ever.
 struct Lane {
@@ -57,7 +83,8 @@ pub(crate) fn run(recall: &Recall) -> Result<(), Error> {
         recall.metrics().serving.with_label_values(&[&partition.to_string()]).set(0);
         lanes.push(Lane { partition: *partition, ends, place: None, serving: false });
     }
-    let (mut ready, mut seen, mut reported) = (false, 0, None);
+    let (mut ready, mut seen) = (false, 0);
+    let mut reports = Reports::of(lanes.len());
     while !parts.stop.is_stopped() {
         let mut busy = false;
         for lane in &mut lanes {
@@ -68,9 +95,8 @@ pub(crate) fn run(recall: &Recall) -> Result<(), Error> {
             tracing::info!(partitions = lanes.len(), "recall serves");
             ready = true;
         }
-        if reported.is_none_or(|at: Instant| at.elapsed() >= LAG_EVERY) {
-            lanes.iter().for_each(|lane| report(recall, lane));
-            reported = Some(Instant::now());
+        if let Some(lane) = reports.due().and_then(|place| lanes.get(place)) {
+            report(recall, lane);
         }
         if !busy {
             seen = parts.log.wait(seen, IDLE_WAIT);

@@ -4,14 +4,14 @@
 //! is built again from the beginning of `memories`. Recall reads only: records that lost against an earlier one are
 //! for their writers to bury.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use event_log::{Partition, Topic};
 use memory_store::Replica;
 
 use crate::api::Recall;
 use crate::error::Error;
-use crate::fold::LAG_EVERY;
+use crate::fold::Reports;
 
 /// How long to wait for news before looking whether to stop.
 const IDLE_WAIT: Duration = Duration::from_millis(100);
@@ -28,14 +28,14 @@ pub(crate) fn run(recall: &Recall, replica: &Replica) -> Result<(), Error> {
             return Ok(());
         }
     }
-    let (mut seen, mut reported) = (0, None);
+    let mut seen = 0;
+    let mut reports = Reports::of(parts.served.len());
     while !parts.stop.is_stopped() {
         for partition in &parts.served {
             catch_up(replica, *partition)?;
         }
-        if reported.is_none_or(|at: Instant| at.elapsed() >= LAG_EVERY) {
-            parts.served.iter().try_for_each(|partition| report(recall, *partition))?;
-            reported = Some(Instant::now());
+        if let Some(partition) = reports.due().and_then(|place| parts.served.get(place)) {
+            report(recall, *partition)?;
         }
         seen = parts.log.wait(seen, IDLE_WAIT);
     }

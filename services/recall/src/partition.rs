@@ -224,3 +224,51 @@ impl Partition {
         self.warm.bytes()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use event_log::MemLog;
+    use event_log::envelope::Working;
+    use memory_core::{Offset as Position, Subject, TenantId, Timestamp};
+    use serde_json::json;
+
+    use super::*;
+
+    // law: L06
+    #[test]
+    fn a_conversation_stays_until_the_fold_is_where_its_boundary_is() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Store::open(dir.path(), testkit::secret(), &memory_store::Settings::default()).expect("a store");
+        let log = MemLog::new(1).id();
+        let rules = Rules { window_turns_max: 2, ..Rules::default() };
+        let tenant = TenantId::try_new("t").expect("a tenant");
+        let alice = Subject::owner(&tenant, Some("alice"), None, None).expect("a user");
+        let (subject, tag) = (alice.handle(&testkit::secret()), tenant.tag(&testkit::secret()));
+        let event = |number: u64| {
+            let value = json!({"id": format!("e{number}"), "user_id": "alice", "content": format!("number {number}")});
+            testkit::events::recorded(&tenant, Timestamp::from_seconds(1), Position::new(number), &value)
+        };
+        // The owner of the partition has closed two windows, and written the boundary of the second.
+        let mut owner = WorkingMemory::new(subject, alice.clone());
+        let closed: Vec<_> = (0..4).flat_map(|number| owner.apply(&rules, &event(number)).closed).collect();
+        let boundary = Box::new(closed[1].boundary.clone());
+        let mut partition = Partition::new(0, Phase::Serving);
+        let fold = |partition: &mut Partition, numbers: std::ops::Range<u64>, covered: usize| {
+            for number in numbers.clone() {
+                partition.load(log, &store, subject, || Some(alice.clone())).expect("it is readable");
+                partition.apply(&rules, subject, tag, &event(number));
+            }
+            partition.conversations.get_mut(&subject).expect("it is here").cover(closed[covered].consolidation.to);
+            partition.folded(Offset::new(numbers.end));
+        };
+        fold(&mut partition, 0..2, 0);
+        let row = Working::Boundary { log, boundary };
+        store.apply_working(log, Number::new(0), &[row], Offset::new(1)).expect("it is taken");
+        partition.rest(log, &store, 0, 0, 10).expect("it is readable");
+        assert_eq!(partition.conversations(), 1, "the second window is left to this fold to close");
+        partition.batches += ASK_AGAIN_BATCHES;
+        fold(&mut partition, 2..4, 1);
+        partition.rest(log, &store, 0, 0, 10).expect("it is readable");
+        assert_eq!(partition.conversations(), 0, "the store knows everything");
+    }
+}

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use testkit::kafka::{Broker, free_port};
 
-use crate::harness::{Server, memos, run, try_run};
+use crate::harness::{DumpText, Server, memos, run, try_run};
 
 /// The broker of the tests that do it no harm.
 pub(crate) static BROKER: LazyLock<Broker> = LazyLock::new(Broker::start);
@@ -57,7 +57,7 @@ impl Cluster {
         let text = format!(
             "[kafka]\nbootstrap_servers = \"{}\"\ntopic_prefix = \"{prefix}.\"\n\
              [topics]\nreplication_factor = 1\nmin_insync_replicas = 1\n\
-             [topics.extra.memories]\n\"min.cleanable.dirty.ratio\" = \"0.01\"\n\
+             [topics.extra.memories]\n\"min.cleanable.dirty.ratio\" = \"0.01\"\n\"segment.ms\" = \"3000\"\n\"max.compaction.lag.ms\" = \"1000\"\n\
              [group]\nsession_timeout_ms = 3000\n\
              [data]\nhash_secret_file = \"{}\"\n\
              [recall]\ninstances = {recalls}\nreplication_factor = {recalls}\n\
@@ -159,6 +159,11 @@ impl Cluster {
     pub(crate) fn hash(&self, name: &str) -> String {
         let text = self.run(name, &["dump", "--hash"]);
         text.lines().next().expect("the first line is the hash").to_owned()
+    }
+
+    #[track_caller]
+    pub(crate) fn dump(&self, name: &str) -> DumpText {
+        DumpText::parse(&self.run(name, &["dump"]))
     }
 
     /// `memos verify` against the log; every line must be good.

@@ -2,7 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -34,13 +34,13 @@ const KEY: &str = "an-internal-key-of-this-test";
 #[derive(Debug)]
 pub(crate) struct View {
     inner: Arc<MemLog>,
-    /// Nothing more of these can be read.
+    /// Whoever reads these waits.
     still: Mutex<Vec<Topic>>,
+    changed: Condvar,
 }
 
 /// Everything.
 pub(crate) struct Cluster {
-    pub(crate) log: Arc<MemLog>,
     pub(crate) topology: Topology,
     pub(crate) instances: Vec<Instance>,
     pub(crate) client: Client,
@@ -88,7 +88,7 @@ impl Cluster {
         // What a test asks is asked once: it wants to see the refusals.
         let once = ClientSettings { attempts: 1, ..ClientSettings::default() };
         let client = Client::with_settings(&address, None, once).expect("an address");
-        let cluster = Self { log, topology, instances, client, metrics, address, gateway, writers, stop, dirs };
+        let cluster = Self { topology, instances, client, metrics, address, gateway, writers, stop, dirs };
         cluster.ready();
         cluster
     }
@@ -172,7 +172,7 @@ impl Instance {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
         let address = listener.local_addr().expect("is bound");
         drop(listener);
-        let view = Arc::new(View { inner: Arc::clone(log), still: Mutex::default() });
+        let view = Arc::new(View { inner: Arc::clone(log), still: Mutex::default(), changed: Condvar::new() });
         let served = topology.partitions_of(ordinal, PARTITIONS);
         Self { address, view, served, dir: tempfile::tempdir().expect("a directory"), up: None }
     }
@@ -211,6 +211,7 @@ impl Instance {
         let Some(up) = self.up.take() else { return };
         up.server.stop(false).await;
         up.stop.stop();
+        self.view.go_on();
         up.threads.into_iter().for_each(|thread| thread.join().expect("no panic").expect("it was told to"));
     }
 
@@ -336,9 +337,10 @@ impl Drop for Mute {
 }
 
 impl View {
-    /// From now on nothing more of a topic can be read.
+    /// From now on whoever reads one of these topics waits, as for a broker that does not answer.
     pub(crate) fn hold_still(&self, topics: &[Topic]) {
         *self.still.lock().expect("no panic") = topics.to_vec();
+        self.changed.notify_all();
     }
 
     pub(crate) fn go_on(&self) {
@@ -360,9 +362,8 @@ impl EventLog for View {
     }
 
     fn read(&self, topic: &Topic, partition: Partition, from: Offset, limits: Limits) -> Result<ReadBatch, Error> {
-        if self.still.lock().expect("no panic").contains(topic) {
-            return Ok(ReadBatch { records: Vec::new(), next: from });
-        }
+        let still = self.still.lock().expect("no panic");
+        drop(self.changed.wait_while(still, |still| still.contains(topic)).expect("no panic"));
         self.inner.read(topic, partition, from, limits)
     }
 

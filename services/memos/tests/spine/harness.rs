@@ -146,6 +146,11 @@ impl Server {
         self.child.try_wait().expect("its state").is_some()
     }
 
+    /// The end of its standard error.
+    pub(crate) fn last_words(&self) -> String {
+        tail(&self.log)
+    }
+
     /// SIGKILL: what a power cut would be, without the loss of what was only written and not synced.
     pub(crate) fn kill9(mut self) {
         self.child.kill().expect("a running process can be killed");

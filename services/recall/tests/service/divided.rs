@@ -82,14 +82,20 @@ fn what_is_elsewhere_is_not_missing() {
         assert_eq!(block_on(recall.history(tenant, unknown)).expect_err("who knows").code, "not_served_here");
         assert_eq!(block_on(recall.memory_within(tenant, unknown, &[HERE])), Ok(None));
         let both = [HERE, ELSEWHERE];
-        assert_eq!(block_on(recall.memory_within(tenant, unknown, &both)).expect_err("who knows").code, "not_served_here");
+        assert_eq!(
+            block_on(recall.memory_within(tenant, unknown, &both)).expect_err("who knows").code,
+            "not_served_here"
+        );
     }
     for unknown in ["elsewhere", "open-elsewhere", "nothing"] {
         assert_eq!(block_on(recall.event(tenant, &event(unknown))).expect_err("who knows").code, "not_served_here");
         assert_eq!(block_on(recall.event_within(tenant, &event(unknown), &[HERE])), Ok(None));
     }
     let nonsense = [Partition::new(4_000_000)];
-    assert_eq!(block_on(recall.event_within(tenant, &event("x"), &nonsense)).expect_err("none").code, "not_served_here");
+    assert_eq!(
+        block_on(recall.event_within(tenant, &event("x"), &nonsense)).expect_err("none").code,
+        "not_served_here"
+    );
     running.stop().expect("it was told to");
 }
 
@@ -105,16 +111,19 @@ fn a_partition_that_restores_says_how_far_it_is() {
     let running = recall::start(recall).expect("a thread");
     let ends = [Topic::Memories, Topic::Working, Topic::Interactions, Topic::Consolidations];
     let end = |topic: &Topic| stage.log.watermarks(topic, HERE).expect("it exists").high.get();
-    let behind = Some(ends.iter().map(end).sum());
-    let restoring = || running.recall.partitions() == [(HERE, PartitionState::Restoring { behind })];
+    let behind: u64 = ends.iter().map(end).sum();
+    let restoring = || running.recall.partitions() == [(HERE, PartitionState::Restoring { behind: Some(behind) })];
     wait_until(DEADLINE, "it has looked", restoring);
     let refused = block_on(running.recall.recall(&here.tenant, question(&here, "Lisbon"))).expect_err("not yet");
     assert_eq!((refused.code, refused.invalid), ("restoring", false));
     assert!(refused.retry_after_seconds > 0, "{refused}");
-    let message = format!("partition 0 is being restored: {} records behind", behind.expect("a number"));
+    let message = format!("partition 0 is being restored: {behind} records behind");
     assert_eq!(refused.message, message);
     let id = MemoryId::of_event(here.handle(&testkit::secret()), &event("here"));
-    assert_eq!(block_on(running.recall.memory_within(&here.tenant, id, &[HERE])).expect_err("not yet").code, "restoring");
+    assert_eq!(
+        block_on(running.recall.memory_within(&here.tenant, id, &[HERE])).expect_err("not yet").code,
+        "restoring"
+    );
     let waited = block_on(running.recall.reached(&stage.end(), Reach::One, std::time::Duration::from_millis(5)));
     assert_eq!(waited.expect_err("not yet").code, "not_served_here", "of partition 1");
     assert!(!health.is_ready());

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use memory_core::{EventId, MemoryId, Rules, TenantId};
 use memos_client::port::{ListRequest, RecallApi, ReplicaApi};
 use memos_client::{InternalKey, Position, Reach, RemoteRecall, RemoteSettings};
-use memory_core::{EventId, MemoryId, Rules, TenantId};
 use recall::Settings;
 use recall::server::{ServerSettings, StartError, bind};
 use serde_json::json;

@@ -14,6 +14,8 @@ use crate::kit::{new_log, read_to_end, record, settings, topic_settings, values}
 
 const USER: &str = "memos";
 const PASSWORD: &str = "a-long-password";
+/// Of a token that expires during a test. Long enough to open a log on a busy machine.
+const LIVES_SECONDS: u64 = 15;
 
 fn works(bootstrap: &str, security: Security) {
     let shown = format!("{security:?}");
@@ -94,20 +96,22 @@ fn every_way_in_works_and_the_wrong_key_does_not() {
     works(&broker.bootstrap_of(Listener::SaslSsl), from_file);
 
     let token_file = dir.path().join("token");
-    let bearer = Security { token_file: token_file.clone(), ..sasl(Protocol::SaslPlaintext, Mechanism::OauthBearer) };
-    std::fs::write(&token_file, token(3600)).expect("the directory is writable");
-    works_with("a bearer token", &with_token(&broker, bearer));
+    let bearer = Security { token_file, ..sasl(Protocol::SaslPlaintext, Mechanism::OauthBearer) };
+    works_with("a bearer token", &with_token(&broker, bearer, 3600));
 }
 
-/// A log that is opened with a bearer token. With one, topics can be named but not made.
-fn with_token(broker: &Broker, security: Security) -> KafkaLog {
+/// A log that is opened with a bearer token that lives for so long. With one, topics can be named but not made.
+fn with_token(broker: &Broker, security: Security, lives_seconds: u64) -> KafkaLog {
+    let write = |lives| std::fs::write(&security.token_file, token(lives)).expect("the directory is writable");
+    write(3600);
     let open = settings(broker.bootstrap());
     let bootstrap_servers = broker.bootstrap_of(Listener::SaslPlaintext);
-    let settings = KafkaSettings { security, bootstrap_servers, ..open.clone() };
+    let settings = KafkaSettings { security: security.clone(), bootstrap_servers, ..open.clone() };
     let missing = topics::ensure(&settings, &topic_settings());
     assert!(matches!(missing, Err(Error::NoTopic { .. })), "{missing:?}");
     topics::ensure(&open, &topic_settings()).expect("the topics can be made");
     topics::ensure(&settings, &topic_settings()).expect("they are there");
+    write(lives_seconds);
     KafkaLog::open(&settings).expect("the log opens")
 }
 
@@ -124,13 +128,12 @@ fn a_token_is_read_again_before_it_expires() {
         Broker::start_with(&BrokerOptions { listeners: vec![Listener::SaslPlaintext], ..BrokerOptions::default() });
     let dir = tempfile::tempdir().expect("a temporary directory");
     let token_file = dir.path().join("token");
-    std::fs::write(&token_file, token(8)).expect("the directory is writable");
     let security = Security { token_file: token_file.clone(), ..sasl(Protocol::SaslPlaintext, Mechanism::OauthBearer) };
-    let log = with_token(&broker, security);
+    let log = with_token(&broker, security, LIVES_SECONDS);
     std::fs::write(&token_file, token(3600)).expect("the directory is writable");
     let began = std::time::Instant::now();
     // Connections are made anew after the first token's end, which only the second one opens.
-    while began.elapsed() < std::time::Duration::from_secs(10) {
+    while began.elapsed() < std::time::Duration::from_secs(LIVES_SECONDS + 1) {
         std::thread::park_timeout(std::time::Duration::from_millis(100));
     }
     broker.restart();

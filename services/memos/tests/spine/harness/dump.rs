@@ -15,7 +15,10 @@ pub(crate) struct DumpText {
 impl DumpText {
     #[track_caller]
     pub(crate) fn of(dir: &Path) -> Self {
-        let text = run(dir, &["dump"]);
+        Self::parse(&run(dir, &["dump"]))
+    }
+
+    pub(crate) fn parse(text: &str) -> Self {
         Self { lines: text.split_inclusive('\n').map(str::to_owned).collect() }
     }
 

@@ -45,6 +45,12 @@ impl Publisher {
                 self.unanswered = Some(events);
                 Err(Interrupted { sent: !source.is_connect() })
             }
+            // Full, or without its log for the moment: some of the events may be durable.
+            Err(ClientError::Refused { status: 429 | 503, .. }) => {
+                self.ledger.doubt(&events);
+                self.unanswered = Some(events);
+                Err(Interrupted { sent: true })
+            }
             Err(error @ (ClientError::Refused { .. } | ClientError::Answer { .. } | ClientError::Address { .. })) => {
                 panic!("memos refused a good request: {error}")
             }
