@@ -20,13 +20,17 @@ ARGS ?=
 .DEFAULT_GOAL := help
 # Cargo takes all processors by itself, and the times of stages that overlap would mean nothing.
 .NOTPARALLEL:
-.PHONY: help up build fmt lint lint-stages test test-long test-stages bench
+.PHONY: help up cluster build fmt lint lint-stages test test-long test-stages bench bench-kafka
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 up: build ## install what is missing, build, start memos on http://127.0.0.1:8888 with the sample
 	@$(BIN)/memos up --sample $(ARGS)
+
+cluster: build ## memos as separate processes over a Kafka of its own, on http://127.0.0.1:8888, until Ctrl-C
+	@deploy/setup.sh test
+	@deploy/cluster.sh $(BIN) data-cluster $(ARGS)
 
 build: ## install what is missing and build the memos binary
 	@deploy/setup.sh build
@@ -53,6 +57,11 @@ test-long: ## the same harnesses with their full counts
 bench: build ## open-loop load for a minute against a memos of its own: make bench ARGS="--rate 1000"
 	@cargo build $(PROFILE) -p load-tests
 	@deploy/bench.sh $(BIN) $(ARGS)
+
+bench-kafka: build ## the same against separate processes over a Kafka of its own
+	@deploy/setup.sh test
+	@cargo build $(PROFILE) -p load-tests
+	@deploy/bench.sh --kafka $(BIN) $(ARGS)
 
 lint-stages:
 	$(STAGE) fetch cargo fetch --locked

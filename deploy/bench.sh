@@ -1,13 +1,20 @@
 #!/usr/bin/env bash
 # Load against a memos of its own: a fresh data directory, a free port of loopback, stopped and removed at the end.
 #
-#   bench.sh BIN [FLAGS…]   BIN holds memos and load-tests; the flags go to `load-tests run`
+#   bench.sh [--kafka] BIN [FLAGS…]   BIN holds memos and load-tests; the flags go to `load-tests run`
+#
+# With --kafka the memos is one process for each service over a Kafka of its own (deploy/cluster.sh), on the same cores.
 #
 # A full disk would stop the run in the middle, so it fails first. MEMOS_BENCH_DIR names where the data goes; a
 # directory in memory would make fsync free and the figures worthless.
 set -euo pipefail
 
-readonly BIN="${1:?usage: deploy/bench.sh BIN [FLAGS…]}"
+kafka=no
+if [[ "${1:-}" == --kafka ]]; then
+  kafka=yes
+  shift
+fi
+readonly BIN="${1:?usage: deploy/bench.sh [--kafka] BIN [FLAGS…]}"
 shift
 readonly NEEDED_KB=$((8 * 1024 * 1024))
 readonly STARTS_WITHIN=300
@@ -31,6 +38,18 @@ clean() {
 }
 trap clean EXIT
 trap 'exit 130' INT TERM
+
+if [[ "$kafka" == yes ]]; then
+  # The flags of the load come after the processes, whose ids are known only then.
+  # shellcheck disable=SC2016
+  PORT="${PORT:-8888}" "$(dirname "${BASH_SOURCE[0]}")/cluster.sh" "$BIN" "$WORK/cluster" bash -c '
+    flags=()
+    for pid in $MEMOS_PIDS; do flags+=(--pid "$pid"); done
+    load="$1"
+    shift
+    exec "$load" run --url "$MEMOS_URL" "${flags[@]}" "$@"' bench "$BIN/load-tests" "$@"
+  exit
+fi
 
 "$BIN/memos" up --data "$WORK/data" --listen 127.0.0.1:0 >"$WORK/out" 2>"$WORK/log" &
 pid=$!

@@ -29,6 +29,10 @@ pub(crate) struct RunArgs {
     /// Queries per second; 0 asks nothing.
     #[arg(long, value_name = "COUNT", default_value_t = 500)]
     pub(crate) queries: u64,
+    /// Single interactions per second that are followed until they can be recalled; 0 follows none. Their latency is the
+    /// time from the event to the moment in which a question would find it.
+    #[arg(long, value_name = "COUNT", default_value_t = 20)]
+    pub(crate) followed: u64,
     /// How long is measured.
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
     pub(crate) duration: Duration,
@@ -62,9 +66,9 @@ pub(crate) struct RunArgs {
     /// How long everything may then take to be decided (kept, merged or not kept).
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
     pub(crate) decided_within: Duration,
-    /// The server's process, to watch its memory.
+    /// The server's process, to watch its memory; may be repeated where memos is several, which are added up.
     #[arg(long, value_name = "PID")]
-    pub(crate) pid: Option<u32>,
+    pub(crate) pid: Vec<u32>,
     /// Fail below this many acknowledged interactions per second.
     #[arg(long, value_name = "COUNT")]
     pub(crate) expect_rate: Option<f64>,
@@ -74,6 +78,9 @@ pub(crate) struct RunArgs {
     /// Fail when the 99th percentile of recall is above.
     #[arg(long, value_name = "MS")]
     pub(crate) expect_recall_p99_ms: Option<f64>,
+    /// Fail when the 99th percentile of the time until an event can be recalled is above.
+    #[arg(long, value_name = "MS")]
+    pub(crate) expect_recallable_p99_ms: Option<f64>,
     /// Fail when the server's memory was ever above.
     #[arg(long, value_name = "MB", requires = "pid")]
     pub(crate) expect_rss_mb: Option<f64>,

@@ -207,6 +207,17 @@ impl Script {
         })
     }
 
+    /// The interaction with this number among those that are followed. Its users are nobody else's, so that following
+    /// changes nothing for the others.
+    pub(crate) fn followed(&self, number: u64) -> Value {
+        let mut dice = Dice::new(self.seed ^ 0x66_6f6c, number);
+        let user = format!("followed-{}", dice.below(1_000));
+        json!({
+            "id": format!("load-{}-followed-{number}", self.run), "user_id": user,
+            "session_id": format!("{user}-{}", self.run), "role": "user", "content": statement(&mut dice),
+        })
+    }
+
     /// Ends the user's session, so that everything said in it is decided upon.
     pub(crate) fn session_end(&self, user_number: u64) -> Value {
         let user = user(user_number);

@@ -34,7 +34,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Publish and ask at constant rates, then look for everything that was acknowledged.
-    Run(args::RunArgs),
+    Run(Box<args::RunArgs>),
     /// Give many users a bank of memories to be searched.
     Preload(args::PreloadArgs),
 }

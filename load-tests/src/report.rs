@@ -16,6 +16,8 @@ pub(crate) struct Report {
     /// By request.
     pub(crate) published: Measured,
     pub(crate) asked: Option<Measured>,
+    /// From an event to the moment in which it can be recalled.
+    pub(crate) followed: Option<Measured>,
     pub(crate) found: Found,
     pub(crate) resident_mb: Option<f64>,
 }
@@ -32,10 +34,11 @@ pub(crate) fn print(args: &RunArgs, report: &Report, out: &mut impl Write) -> st
     writeln!(out, "{}", Machine::here())?;
     writeln!(
         out,
-        "load         {} interactions/s in requests of {}, {} queries/s, {} users ({} asked about), seed {}",
+        "load         {} interactions/s in requests of {}, {} queries/s, {} followed/s, {} users ({} asked about), seed {}",
         args.rate,
         args.batch,
         args.queries,
+        args.followed,
         args.users,
         args.query_users.unwrap_or(args.users),
         args.seed
@@ -55,12 +58,18 @@ pub(crate) fn print(args: &RunArgs, report: &Report, out: &mut impl Write) -> st
     if let Some(asked) = &report.asked {
         percentiles(out, "recall", &asked.latency)?;
     }
+    if let Some(followed) = &report.followed {
+        percentiles(out, "recallable", &followed.latency)?;
+    }
     writeln!(out)?;
     writeln!(out, "acknowledged {:.0} interactions/s", report.rate(args))?;
     errors(out, "publish", &report.published)?;
     if let Some(asked) = &report.asked {
         writeln!(out, "answered     {:.0} queries/s", asked.rate())?;
         errors(out, "recall", asked)?;
+    }
+    if let Some(followed) = &report.followed {
+        errors(out, "followed", followed)?;
     }
     if let Some(megabytes) = report.resident_mb {
         writeln!(out, "memory       {megabytes:.0} MB at most")?;
@@ -119,6 +128,7 @@ pub(crate) fn failures(args: &RunArgs, report: &Report) -> Vec<String> {
     let limits = [
         ("publish", Some(&report.published), args.expect_publish_p99_ms),
         ("recall", report.asked.as_ref(), args.expect_recall_p99_ms),
+        ("recallable", report.followed.as_ref(), args.expect_recallable_p99_ms),
     ];
     for (name, measured, limit) in limits {
         let (Some(measured), Some(limit)) = (measured, limit) else { continue };
@@ -152,7 +162,7 @@ mod tests {
     fn args(flags: &[&str]) -> RunArgs {
         let cli = Cli::try_parse_from([&["load-tests", "run"], flags].concat()).expect("good flags");
         match cli.command {
-            Command::Run(args) => args,
+            Command::Run(args) => *args,
             Command::Preload(_) => panic!("another command"),
         }
     }
@@ -173,7 +183,13 @@ mod tests {
             searched_users: 1,
             doubled: Vec::new(),
         };
-        Report { published: measured(), asked: Some(measured()), found, resident_mb: Some(120.0) }
+        Report {
+            published: measured(),
+            asked: Some(measured()),
+            followed: Some(measured()),
+            found,
+            resident_mb: Some(120.0),
+        }
     }
 
     #[test]

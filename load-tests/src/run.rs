@@ -55,14 +55,16 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     anyhow::ensure!(ready?.ready, "memos at {} is not ready", args.server.url);
 
     let ledger = Arc::new(Mutex::new(Ledger::default()));
-    let memory = Memory::watch(args.pid);
+    let memory = Memory::watch(args.pid.clone());
     let asking = (args.queries > 0).then(|| ask(args)).transpose()?;
+    let following = (args.followed > 0).then(|| follow(args, script.clone())).transpose()?;
     let publishing = publish(args, script.clone(), Arc::clone(&ledger))?;
     let published = join(publishing)?;
     let asked = asking.map(join).transpose()?;
+    let followed = following.map(join).transpose()?;
     let ledger = ledger.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let found = single_threaded()?.block_on(look(args, &script, &ledger))?;
-    let report = Report { published, asked, found, resident_mb: memory.most() };
+    let report = Report { published, asked, followed, found, resident_mb: memory.most() };
     report::print(args, &report, &mut std::io::stdout().lock())?;
     let passed = report::failures(args, &report).is_empty();
     Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -102,6 +104,21 @@ fn ask(args: &RunArgs) -> anyhow::Result<Measuring> {
         }
     };
     spawn("ask", move || open_loop::run(plan, send))
+}
+
+/// Publishes single interactions and waits for each until it can be recalled.
+fn follow(args: &RunArgs, script: Script) -> anyhow::Result<Measuring> {
+    let client = target::patient(&args.server)?;
+    let within = args.recallable_within;
+    let plan = plan(args, args.followed as f64);
+    let send = move |number: u64| {
+        let (client, interaction) = (client.clone(), script.followed(number));
+        async move {
+            let answer = client.publish_with(&[interaction], None, Some(within)).await;
+            answer.map(drop).map_err(|error| cause(&error))
+        }
+    };
+    spawn("follow", move || open_loop::run(plan, send))
 }
 
 fn plan(args: &RunArgs, rate: f64) -> Plan {
@@ -155,17 +172,19 @@ struct Memory {
 }
 
 impl Memory {
-    fn watch(pid: Option<u32>) -> Self {
+    fn watch(pids: Vec<u32>) -> Self {
         #[expect(clippy::disallowed_methods, reason = "one message ever goes through it")]
         let (stop, stopped) = channel();
-        let watch = move |pid: u32| {
-            let mut most = machine::resident_mb(pid);
+        let watched = !pids.is_empty();
+        let watch = move || {
+            let now = || pids.iter().map(|pid| machine::resident_mb(*pid)).sum::<Option<f64>>();
+            let mut most = now();
             while stopped.recv_timeout(MEMORY_INTERVAL) == Err(RecvTimeoutError::Timeout) {
-                most = machine::resident_mb(pid).into_iter().chain(most).reduce(f64::max);
+                most = now().into_iter().chain(most).reduce(f64::max);
             }
             most
         };
-        Self { stop, thread: pid.map(|pid| std::thread::spawn(move || watch(pid))) }
+        Self { stop, thread: watched.then(|| std::thread::spawn(watch)) }
     }
 
     /// The most megabytes that were seen.

@@ -40,7 +40,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { batch_records: 1_024, batch_bytes: 4 << 20, bank_bytes: 16 << 20, snapshot_every: 512 }
+        Self { batch_records: 1_024, batch_bytes: 4 << 20, bank_bytes: 8 << 20, snapshot_every: 512 }
     }
 }
 

@@ -327,7 +327,9 @@ pub(crate) enum LogCommand {
     ///
     /// The file is JSON lines with a checksum at its end. Stop memos first, so that the copy is complete. The file holds
     /// everything memos knows, and the hash secret: keep it as safe as the data directory.
-    #[command(after_help = "Examples:\n  memos log export --data ./data memos-log.jsonl\n  memos log export --kafka memos-log.jsonl")]
+    #[command(
+        after_help = "Examples:\n  memos log export --data ./data memos-log.jsonl\n  memos log export --kafka memos-log.jsonl"
+    )]
     Export {
         /// The file; `-` writes to standard output.
         #[arg(value_name = "FILE")]
@@ -344,7 +346,9 @@ pub(crate) enum LogCommand {
     /// is right. On Kafka the topics are made where they are missing and must hold no records; an import that fails half
     /// way says so, and its topics have to be deleted before the next try. Offsets may differ from those in the old log;
     /// what memos remembers does not.
-    #[command(after_help = "Examples:\n  memos log import --data ./copy --partitions 8 memos-log.jsonl\n  memos log import --kafka memos-log.jsonl")]
+    #[command(
+        after_help = "Examples:\n  memos log import --data ./copy --partitions 8 memos-log.jsonl\n  memos log import --kafka memos-log.jsonl"
+    )]
     Import {
         /// The file; `-` reads standard input.
         #[arg(value_name = "FILE")]

@@ -18,7 +18,7 @@ use event_log::ownership::All;
 use event_log::{EventLog, FailureHook, Limits, LocalLog, LocalLogSettings, Partition, now};
 use gateway::{Bound, Gateway};
 use memory_core::WorkingMemory;
-use memory_store::{Replica, Store};
+use memory_store::{Listener, Replica, Store};
 use service_runtime::{DiskGuard, Health, Metrics, Stop, fatal};
 
 use crate::process::Process;
@@ -46,17 +46,12 @@ pub(crate) fn start(settings: &Settings) -> anyhow::Result<(Process, Edge)> {
     std::fs::create_dir_all(data).with_context(|| format!("create the data directory {}", data.display()))?;
     let secret = secret::load_or_create(&settings.hash_secret_file())?;
     let (metrics, health, stop) = (Metrics::new(), Health::new(), Stop::new());
-    let writable = Arc::new(AtomicBool::new(true));
-    DiskGuard::new(settings.disk.clone(), Arc::clone(&writable), &metrics)
-        .watch(data, stop.clone())
-        .context("watch the free disk space")?;
+    let writable = watch_disk(settings, &metrics, stop.clone())?;
     let log = Arc::new(open_log(settings)?);
     let port: Arc<dyn EventLog> = Arc::<LocalLog>::clone(&log);
-    let store = Store::open(&store_dir(data), secret.clone(), &memory_store::Settings::default())?;
-    let store = Arc::new(store);
+    let store = Arc::new(Store::open(&store_dir(data), secret.clone(), &memory_store::Settings::default())?);
     let rules = Arc::new(settings.rules.clone());
     let interactions = Arc::new(Interactions::default());
-
     let (recall, listener) = recall::prepare(recall::Parts {
         log: Arc::clone(&port),
         store: Arc::clone(&store),
@@ -69,13 +64,7 @@ pub(crate) fn start(settings: &Settings) -> anyhow::Result<(Process, Edge)> {
         health: health.clone(),
         stop: stop.clone(),
     });
-    let mut replica = Replica::new(Arc::clone(&port), Arc::clone(&store), Limits::default());
-    replica.listen(listener);
-    // Recall loads conversations from the table of `working`, and may be asked before their owners have begun.
-    for partition in Partition::all(port.partitions()) {
-        replica.begin(partition)?;
-        replica.catch_up_working(partition)?;
-    }
+    let replica = replica(&port, &store, listener)?;
     let gateway = Gateway::new(&gateway::Parts {
         log: Arc::clone(&port),
         recall: Arc::new(recall.clone()),
@@ -87,7 +76,6 @@ pub(crate) fn start(settings: &Settings) -> anyhow::Result<(Process, Edge)> {
     })?;
     let bound = gateway.server()?;
     let address = bound.addresses.first().copied().context("the server listens nowhere")?;
-
     let mut threads = Threads::default();
     let closes = Arc::clone(&store);
     threads.watch(
@@ -117,16 +105,36 @@ pub(crate) fn start(settings: &Settings) -> anyhow::Result<(Process, Edge)> {
         })?,
     );
     threads.watch(recall::NAME, recall::start(recall)?.fold);
-    let inlets = gateway.inlet_worker(gateway.all_inlets(), stop.clone())?;
-    threads.watch("gateway-inlets", inlets);
-    let every = Duration::from_secs(settings.log.maintain_seconds.max(1));
-    threads.watch("log-maintenance", maintain(port, stop.clone(), every)?);
-    let close = move || {
+    threads.watch("gateway-inlets", gateway.inlet_worker(gateway.all_inlets(), stop.clone())?);
+    threads.watch("log-maintenance", maintain(settings, port, stop.clone())?);
+    let close = Box::new(move || {
         closes.flush().context("flush the store")?;
         log.close().context("close the log")
-    };
-    let process = Process { threads, health, inner_stop: stop, close: Box::new(close) };
-    Ok((process, Edge { bound, address }))
+    });
+    Ok((Process { threads, health, inner_stop: stop, close }, Edge { bound, address }))
+}
+
+/// Watches the free disk space; the answer is false while it is low.
+///
+/// # Errors
+/// When it cannot be watched.
+pub(crate) fn watch_disk(settings: &Settings, metrics: &Metrics, stop: Stop) -> anyhow::Result<Arc<AtomicBool>> {
+    let writable = Arc::new(AtomicBool::new(true));
+    DiskGuard::new(settings.disk.clone(), Arc::clone(&writable), metrics)
+        .watch(&settings.data.dir, stop)
+        .context("watch the free disk space")?;
+    Ok(writable)
+}
+
+fn replica(log: &Arc<dyn EventLog>, store: &Arc<Store>, listener: Listener) -> anyhow::Result<Replica> {
+    let mut replica = Replica::new(Arc::clone(log), Arc::clone(store), Limits::default());
+    replica.listen(listener);
+    // Recall loads conversations from the table of `working`, and may be asked before their owners have begun.
+    for partition in Partition::all(log.partitions()) {
+        replica.begin(partition)?;
+        replica.catch_up_working(partition)?;
+    }
+    Ok(replica)
 }
 
 fn open_log(settings: &Settings) -> anyhow::Result<LocalLog> {
@@ -145,7 +153,8 @@ fn open_log(settings: &Settings) -> anyhow::Result<LocalLog> {
 }
 
 /// Retention and compaction, again and again.
-fn maintain(log: Arc<dyn EventLog>, stop: Stop, every: Duration) -> std::io::Result<JoinHandle<()>> {
+fn maintain(settings: &Settings, log: Arc<dyn EventLog>, stop: Stop) -> std::io::Result<JoinHandle<()>> {
+    let every = Duration::from_secs(settings.log.maintain_seconds.max(1));
     let run = move || {
         while !stop.wait_for(every) {
             match log.maintain(now()) {

@@ -71,7 +71,9 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Dump(args) => commands::dump::run(&args, &mut out)?,
         Command::Verify(args) => return commands::verify::run(&args, &mut out),
         Command::Topics(args) => return commands::topics::run(&args, &mut out),
-        Command::Up(_) | Command::Gateway(_) | Command::WorkingMemory(_) | Command::Consolidator(_) => unreachable!("it was handled above"),
+        Command::Up(_) | Command::Gateway(_) | Command::WorkingMemory(_) | Command::Consolidator(_) => {
+            unreachable!("it was handled above")
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

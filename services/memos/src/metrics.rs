@@ -38,9 +38,11 @@ impl Kafka {
                 "Bytes that wait for the brokers' acknowledgement, by client.",
                 &["client"],
             ),
-            brokers_up: metrics.gauges("memos_kafka_brokers_connected", "Brokers that a client is connected to.", &[
-                "client",
-            ]),
+            brokers_up: metrics.gauges(
+                "memos_kafka_brokers_connected",
+                "Brokers that a client is connected to.",
+                &["client"],
+            ),
             errors: metrics.gauges(
                 "memos_kafka_request_errors",
                 "Requests that failed, timed out or were sent again since the client was made.",

@@ -144,10 +144,7 @@ impl Group {
     /// Membership of this group, which divides the partitions of `topic`.
     pub(crate) fn membership(&self, group: &str, topic: event_log::Topic) -> MembershipSettings {
         // A gateway is a member once for each of its inlets.
-        let instance = (!self.instance.is_empty()).then(|| match &topic {
-            event_log::Topic::Inlet(inlet) => format!("{}.{inlet}", self.instance),
-            _ => self.instance.clone(),
-        });
+        let instance = (!self.instance.is_empty()).then(|| format!("{}.{topic}", self.instance));
         MembershipSettings {
             session_timeout: Duration::from_millis(self.session_timeout_ms),
             drain_timeout: Duration::from_millis(self.drain_timeout_ms),
@@ -185,7 +182,8 @@ impl Default for WorkingMemory {
 impl WorkingMemory {
     /// The same in the words of the component.
     pub(crate) fn settings(&self) -> working_memory::Settings {
-        let Self { listen: _, batch_records, batch_bytes, active_max, passivate_after_seconds, idle_tick_seconds } = *self;
+        let Self { listen: _, batch_records, batch_bytes, active_max, passivate_after_seconds, idle_tick_seconds } =
+            *self;
         working_memory::Settings { batch_records, batch_bytes, active_max, passivate_after_seconds, idle_tick_seconds }
     }
 }

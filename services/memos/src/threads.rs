@@ -57,7 +57,7 @@ impl Threads {
                 if let Err(error) = thread.join() {
                     fatal(format_args!("{name} stopped: {error:#}"));
                 }
-                silent.get_or_insert((name, Instant::now()));
+                silent.get_or_insert_with(|| (name, Instant::now()));
             }
             if let Some((name, since)) = silent
                 && since.elapsed() >= REASON

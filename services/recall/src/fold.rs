@@ -11,7 +11,7 @@
 
 use std::time::{Duration, Instant};
 
-use event_log::{Limits, Offset, Partition, Topic, envelope};
+use event_log::{Limits, Offset, Partition, Topic, envelope, now};
 use memory_core::position::lost;
 use memory_core::{Handle, Interval, Seq};
 use service_runtime::State;
@@ -115,7 +115,7 @@ impl Lane {
             }
             return Ok(restored);
         };
-        let busy = turn(recall, place)?;
+        let busy = turn(recall, place, self.serving)?;
         // A log that was asked for its end and then has nothing more to read was read to that end.
         let at_the_end =
             place.interactions >= self.ends.interactions && place.consolidations >= self.ends.consolidations;
@@ -146,7 +146,7 @@ fn begin(recall: &Recall, partition: Partition) -> Result<Place, Error> {
     Ok(Place { partition, interactions: marker.interactions, consolidations: consolidated.max(low) })
 }
 
-fn turn(recall: &Recall, place: &mut Place) -> Result<bool, Error> {
+fn turn(recall: &Recall, place: &mut Place, serving: bool) -> Result<bool, Error> {
     let parts = recall.parts();
     let limits = Limits { records: parts.settings.batch_records, bytes: parts.settings.batch_bytes };
     let batch = parts.log.read(&Topic::Interactions, place.partition, place.interactions, limits)?;
@@ -181,6 +181,14 @@ fn turn(recall: &Recall, place: &mut Place) -> Result<bool, Error> {
     state.rest(parts.log.id(), &parts.store, REST_BATCHES, parts.settings.conversations_max, most)?;
     drop(state);
     recall.publish();
+    // What is read again after a start was recallable long ago.
+    if serving {
+        let now = now();
+        for (_, recorded) in &events {
+            let micros = now.micros().saturating_sub(recorded.arrived.micros()).max(0);
+            recall.metrics().event_to_recallable.observe(micros as f64 / 1e6);
+        }
+    }
     Ok(true)
 }
 

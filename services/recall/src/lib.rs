@@ -51,7 +51,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { bank_bytes: 96 << 20, conversations_max: 20_000, batch_records: 2_048, batch_bytes: 4 << 20 }
+        Self { bank_bytes: 96 << 20, conversations_max: 20_000, batch_records: 1_024, batch_bytes: 4 << 20 }
     }
 }
 

@@ -6,6 +6,7 @@ use service_runtime::{Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVe
 pub(crate) struct Metrics {
     pub(crate) rank_seconds: Histogram,
     pub(crate) candidates: Histogram,
+    pub(crate) event_to_recallable: Histogram,
     pub(crate) banks: IntCounterVec,
     pub(crate) bank_bytes: IntGauge,
     pub(crate) conversations: IntGaugeVec,
@@ -14,6 +15,9 @@ pub(crate) struct Metrics {
     pub(crate) serving: IntGaugeVec,
     pub(crate) replica_lag: IntGaugeVec,
 }
+
+/// Bounds for the time until an event can be recalled: around the two seconds that are promised at most.
+const FRESHNESS_BUCKETS: [f64; 13] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 60.0, 300.0];
 
 /// Bounds for numbers of candidates.
 const COUNT_BUCKETS: [f64; 8] = [1.0, 10.0, 50.0, 100.0, 500.0, 1_000.0, 5_000.0, 20_000.0];
@@ -30,6 +34,11 @@ impl Metrics {
                 "memos_recall_candidates",
                 "Memories and turns that one question looked at.",
                 &COUNT_BUCKETS,
+            ),
+            event_to_recallable: registry.histogram(
+                "memos_recall_event_to_recallable_seconds",
+                "Time from an event's arrival at the edge until it can be recalled here.",
+                &FRESHNESS_BUCKETS,
             ),
             banks: registry.counters(
                 "memos_recall_banks_total",

@@ -52,7 +52,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            batch_records: 2_048,
+            batch_records: 1_024,
             batch_bytes: 4 << 20,
             active_max: 20_000,
             passivate_after_seconds: 60,

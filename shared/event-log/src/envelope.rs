@@ -118,7 +118,7 @@ struct Held {
 
 impl Interactions {
     /// Events that are held for the next reader.
-    pub const HELD: usize = 8_192;
+    pub const HELD: usize = 4_096;
 
     /// Reads a record of this partition of `interactions`; `None` for a tombstone.
     ///

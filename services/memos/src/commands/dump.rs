@@ -17,11 +17,15 @@ pub(crate) fn run(args: &DumpArgs, out: &mut impl Write) -> anyhow::Result<()> {
     let loaded = settings::load(&args.settings)?;
     let store = open(&loaded.settings)?;
     let mut written = Ok(());
-    let dump = of_store(&store, |_| true, |line| {
-        if !args.hash && written.is_ok() {
-            written = out.write_all(line.as_bytes());
-        }
-    })?;
+    let dump = of_store(
+        &store,
+        |_| true,
+        |line| {
+            if !args.hash && written.is_ok() {
+                written = out.write_all(line.as_bytes());
+            }
+        },
+    )?;
     written?;
     if args.hash {
         writeln!(out, "{}", dump.hash())?;

@@ -36,7 +36,8 @@ pub(crate) fn run(command: &LogCommand, out: &mut impl Write) -> anyhow::Result<
     match command {
         LogCommand::Export { file, kafka, settings } => {
             let settings = settings::load(settings)?.settings;
-            let counts = if *kafka { kafka::export(&settings, file)? } else { export_directory(&settings.data.dir, file)? };
+            let counts =
+                if *kafka { kafka::export(&settings, file)? } else { export_directory(&settings.data.dir, file)? };
             // The archive itself may have gone to standard output.
             if file != Path::new("-") {
                 writeln!(out, "exported {counts} to {}", file.display())?;

@@ -17,10 +17,10 @@ use gateway::{Gateway, INLET_GROUP, InletOwnership, Routed, RoutedParts};
 use memory_core::{HashSecret, WorkingMemory};
 use memory_store::{Replica, Store};
 use memos_client::topology::Topology;
-use service_runtime::{DiskGuard, Health, Metrics, Stop, fatal, init_logging};
+use service_runtime::{Health, Metrics, Stop, fatal, init_logging};
 
 use crate::cli::{Service, ServiceArgs};
-use crate::embedded::store_dir;
+use crate::embedded::{self, store_dir};
 use crate::metrics::watch_kafka;
 use crate::process::Process;
 use crate::settings::Settings;
@@ -92,13 +92,11 @@ impl<'a> Base<'a> {
         Arc::<KafkaLog>::clone(&self.log)
     }
 
-    /// The store of this service, on a disk that is watched: a full one ends the process before a write fails.
+    /// The store of this service. Whether its disk fills up is told in the metrics; a write that fails ends the process.
     fn store(&self) -> anyhow::Result<Arc<Store>> {
         let data = &self.settings.data.dir;
         std::fs::create_dir_all(data).with_context(|| format!("create the data directory {}", data.display()))?;
-        DiskGuard::new(self.settings.disk.clone(), Arc::new(AtomicBool::new(true)), &self.metrics)
-            .watch(data, self.stop.clone())
-            .context("watch the free disk space")?;
+        embedded::watch_disk(self.settings, &self.metrics, self.stop.clone())?;
         let store = Store::open(&store_dir(data), self.secret.clone(), &memory_store::Settings::default())?;
         Ok(Arc::new(store))
     }

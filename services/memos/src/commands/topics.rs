@@ -16,11 +16,8 @@ use crate::{secret, settings};
 pub(crate) fn run(args: &TopicsArgs, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let settings = settings::load(&args.settings)?.settings;
     let kafka = settings.kafka()?;
-    let findings = if args.verify {
-        topics::verify(&kafka, &settings.topics)
-    } else {
-        topics::ensure(&kafka, &settings.topics)
-    };
+    let findings =
+        if args.verify { topics::verify(&kafka, &settings.topics) } else { topics::ensure(&kafka, &settings.topics) };
     let findings = findings.with_context(|| format!("set up the topics at {}", kafka.bootstrap_servers))?;
     let mut differs = 0;
     for finding in &findings {

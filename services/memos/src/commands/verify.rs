@@ -66,13 +66,17 @@ fn verify(store: Option<&Store>, log: &dyn EventLog, report: &mut Report<'_, imp
     let rebuilt = dump::of(&rows);
     let hash = rebuilt.hash();
     if let Some(store) = store {
-        let stored = dump_command::of_store(store, |subject| ends.contains_key(&subject.partition(log.partitions())), |_| {})?;
+        let stored =
+            dump_command::of_store(store, |subject| ends.contains_key(&subject.partition(log.partitions())), |_| {})?;
         let (found, subjects, memories) = (stored.hash(), stored.subjects, stored.memories);
         report.line(true, &format!("store: {subjects} subjects, {memories} memories, hash {found}"))?;
         report.line(hash == found, &format!("folding the steps of `memories` again: hash {hash}"))?;
     } else {
         let (subjects, memories) = (rebuilt.subjects, rebuilt.memories);
-        report.line(true, &format!("folding the steps of `memories`: {subjects} subjects, {memories} memories, hash {hash}"))?;
+        report.line(
+            true,
+            &format!("folding the steps of `memories`: {subjects} subjects, {memories} memories, hash {hash}"),
+        )?;
     }
     match history::refold(log, &ends, &consolidated(&rows))? {
         history::Refolded::Trimmed => {

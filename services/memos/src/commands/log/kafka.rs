@@ -28,7 +28,9 @@ pub(super) fn import(settings: &Settings, file: &Path) -> anyhow::Result<Counts>
         .with_context(|| format!("set up the topics at {}", kafka.bootstrap_servers))?;
     let log = open(settings)?;
     if let Some(topic) = first_with_records(&log)? {
-        anyhow::bail!("{topic} holds records: an import fills a log of its own. Delete the topics, or set kafka.topic_prefix");
+        anyhow::bail!(
+            "{topic} holds records: an import fills a log of its own. Delete the topics, or set kafka.topic_prefix"
+        );
     }
     let counts = import::run(archive, &log).context(
         "the import is incomplete; delete the topics before the next one, for nothing in them can be told from the whole",

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use memos_client::EventStatus;
 use testkit::Random;
 
-use crate::cluster::{BROKER, Cluster, Size};
+use super::processes::{BROKER, Cluster, Size, command};
 use crate::harness::{
     ArchiveText, Load, Publisher, Server, block_on, data_dir, hash, is_long, run, seed, verify, wait_for_status,
     wait_until_final,
@@ -57,11 +57,7 @@ fn feed(server: &Server, publisher: &mut Publisher, seed: u64, events: u64) {
 }
 
 /// Publishes an event for everybody; answers the ids.
-fn all(
-    server: &Server,
-    publisher: &mut Publisher,
-    make: impl Fn(&mut Load) -> Vec<serde_json::Value>,
-) -> Vec<String> {
+fn all(server: &Server, publisher: &mut Publisher, make: impl Fn(&mut Load) -> Vec<serde_json::Value>) -> Vec<String> {
     let events = make(&mut publisher.load);
     let ids = events.iter().map(|event| event["id"].as_str().expect("an id").to_owned()).collect();
     block_on(publisher.send(&server.client(), events)).expect("the server runs");
@@ -81,8 +77,7 @@ impl Recorded {
         let gateway = cluster.server("gateway-0");
         wait_until_final(gateway, self.ends.iter().map(String::as_str));
         wait_until_recallable(gateway, &self.open);
-        let next: BTreeMap<String, u64> =
-            self.next.keys().map(|user| (user.clone(), gateway.next_seq(user))).collect();
+        let next: BTreeMap<String, u64> = self.next.keys().map(|user| (user.clone(), gateway.next_seq(user))).collect();
         assert_eq!(next, self.next, "{how}: working memory counts otherwise");
         let recalls: Vec<String> = cluster.servers.keys().filter(|name| name.starts_with("recall")).cloned().collect();
         for recall in &recalls {
@@ -130,7 +125,7 @@ fn a_log_moves_to_kafka_and_back() {
         recorded.assert_same(&mut cluster, &format!("moved to Kafka with {partitions} partitions"));
         back = root.path().join(format!("from-{prefix}.jsonl"));
         cluster.run("export", &["log", "export", "--kafka", &back.to_string_lossy()]);
-        let text = cluster::refused(&cluster, &file);
+        let text = refused(&cluster, &file);
         assert!(text.contains("holds records"), "an import into a log that is not empty: {text}");
     }
     let home = root.path().join("home");
@@ -143,15 +138,9 @@ fn a_log_moves_to_kafka_and_back() {
     verify(&home);
 }
 
-mod cluster {
-    use std::path::Path;
-
-    use crate::cluster::{Cluster, command};
-
-    /// What an import says that is refused.
-    pub(super) fn refused(cluster: &Cluster, file: &Path) -> String {
-        let output = command(cluster, "import", &["log", "import", "--kafka", &file.to_string_lossy()]);
-        assert!(!output.status.success(), "it was taken");
-        String::from_utf8_lossy(&output.stderr).into_owned()
-    }
+/// What an import says that is refused.
+fn refused(cluster: &Cluster, file: &Path) -> String {
+    let output = command(cluster, "import", &["log", "import", "--kafka", &file.to_string_lossy()]);
+    assert!(!output.status.success(), "it was taken");
+    String::from_utf8_lossy(&output.stderr).into_owned()
 }

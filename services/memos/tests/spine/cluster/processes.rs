@@ -49,10 +49,10 @@ impl Cluster {
         ];
         // One more of each may join later.
         let name = |(kind, count): (&'static str, usize)| (0..count + 4).map(move |number| format!("{kind}-{number}"));
-        let ports: BTreeMap<String, u16> =
-            names.into_iter().flat_map(name).map(|name| (name, free_port())).collect();
-        let urls: Vec<String> =
-            (0..size.recalls).map(|number| format!("\"http://127.0.0.1:{}\"", ports[&format!("recall-{number}")])).collect();
+        let ports: BTreeMap<String, u16> = names.into_iter().flat_map(name).map(|name| (name, free_port())).collect();
+        let urls: Vec<String> = (0..size.recalls)
+            .map(|number| format!("\"http://127.0.0.1:{}\"", ports[&format!("recall-{number}")]))
+            .collect();
         let recalls = size.recalls;
         let text = format!(
             "[kafka]\nbootstrap_servers = \"{}\"\ntopic_prefix = \"{prefix}.\"\n\

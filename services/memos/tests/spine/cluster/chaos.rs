@@ -14,7 +14,7 @@ use memos_client::Client;
 use testkit::Random;
 use testkit::kafka::Broker;
 
-use crate::cluster::{Cluster, Size};
+use super::processes::{Cluster, Size};
 use crate::harness::{
     DEADLINE, Ledger, Load, Publisher, Server, between, block_on, is_long, seed, status, wait_until, wait_until_final,
 };
@@ -121,7 +121,7 @@ fn settle(cluster: &Cluster, publishers: Vec<Publisher>) -> Ledger {
     let client = gateway.client();
     let mut ledger = Ledger::default();
     for mut publisher in publishers {
-        let mut send = |publisher: &mut Publisher, end: bool| {
+        let send = |publisher: &mut Publisher, end: bool| {
             // What is still unanswered goes first, so that it stands before the end of the session.
             let sent = || {
                 if end {

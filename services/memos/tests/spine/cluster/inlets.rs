@@ -10,7 +10,7 @@ use std::process::{Command, Output, Stdio};
 use memos_client::Owner;
 use testkit::kafka::{console_tool, python};
 
-use crate::cluster::{BROKER, Cluster, Size};
+use super::processes::{BROKER, Cluster, Size};
 use crate::harness::{DEADLINE, block_on, seed, wait_until, wait_until_final};
 
 const SECRET: &str = "a-secret-of-the-default-tenant-1234";
@@ -75,10 +75,11 @@ fn any_client_may_publish_and_only_who_signs_is_believed() {
     std::fs::write(&known, SECRET).expect("a secret");
     std::fs::write(&unknown, OTHER).expect("a secret");
     let mut cluster = Cluster::new(&BROKER, root.path(), "inlets", seed, Size { gateways: 2, ..Size::ONE });
-    let keys =
-        format!("gateway.inlet_keys=[{{tenant = \"default\", id = \"2026-11\", secret_file = \"{}\"}}]", known.display());
-    let inlets =
-        "gateway.inlets=[{name = \"bound\", tenant = \"default\"}, {name = \"shared\", signed = true}]";
+    let keys = format!(
+        "gateway.inlet_keys=[{{tenant = \"default\", id = \"2026-11\", secret_file = \"{}\"}}]",
+        known.display()
+    );
+    let inlets = "gateway.inlets=[{name = \"bound\", tenant = \"default\"}, {name = \"shared\", signed = true}]";
     cluster.set(&[inlets, &keys]);
     cluster.make_topics();
     cluster.start();
@@ -87,7 +88,8 @@ fn any_client_may_publish_and_only_who_signs_is_believed() {
     publish_with_python(bound, "py-plain", None);
     publish_with_python(shared, "py-signed", Some(&known));
     publish_with_java(shared, "java-signed", Some(&known));
-    let line = |id: &str| format!(r#"{{"id":"{id}","user_id":"kcat","role":"user","content":"I keep bees in Celle, {id}."}}"#);
+    let line =
+        |id: &str| format!(r#"{{"id":"{id}","user_id":"kcat","role":"user","content":"I keep bees in Celle, {id}."}}"#);
     let lines: Vec<String> = turns("kcat").iter().map(|id| line(id)).collect();
     publish_with_kcat(bound, "kcat", &lines);
     // A producer's retry, and the same through HTTP: still one event each.
