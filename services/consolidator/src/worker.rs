@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use event_log::anchor::{self, Anchor};
 use event_log::envelope::{self, After};
 use event_log::ownership::{Change as Hand, Ownership, Revoked};
 use event_log::{EventLog, Limits, Offset, Partition, Record, Stored, Topic, now};
@@ -48,6 +49,8 @@ pub(crate) struct Worker {
     writer: Uuid,
     /// What is owned, and where to read on in `consolidations`.
     next: BTreeMap<Partition, Offset>,
+    /// The newest records of `consolidations` that were read, for the steps to tell.
+    read: BTreeMap<Partition, Anchor>,
     looked_round: Instant,
 }
 
@@ -72,6 +75,7 @@ impl Worker {
             settings,
             writer: Uuid::now_v7(),
             next: BTreeMap::new(),
+            read: BTreeMap::new(),
             looked_round: Instant::now(),
         }
     }
@@ -120,8 +124,12 @@ impl Worker {
         let started = Instant::now();
         self.replica.begin(partition)?;
         self.replica.catch_up(partition)?;
+        // The steps that were just read may tell of more of it than the store knew.
+        self.store.check_anchor(&*self.log, &Topic::Consolidations, partition)?;
         let next = self.store.position(self.log.id(), &Topic::Consolidations, partition)?;
         self.next.insert(partition, next);
+        let read = self.store.anchor(self.log.id(), &Topic::Consolidations, partition)?;
+        self.read.extend(read.map(|anchor| (partition, anchor)));
         self.bury_losers(partition)?;
         let took = started.elapsed();
         self.metrics.takeovers.inc();
@@ -134,6 +142,7 @@ impl Worker {
         let partitions = self.log.partitions();
         for partition in &revoked.partitions {
             self.next.remove(partition);
+            self.read.remove(partition);
             self.metrics.forget(*partition);
         }
         if revoked.lost {
@@ -155,6 +164,8 @@ impl Worker {
             return Ok(false);
         }
         let started = Instant::now();
+        let newest = batch.records.last().map(|stored| anchor::of(stored.offset, &stored.record));
+        self.read.extend(newest.map(|anchor| (partition, anchor)));
         let decided = self.decide(partition, &batch.records)?;
         // What lost is decided again: this batch is read once more, and what counted of it is known then.
         if self.append_and_apply(partition, &decided)? {
@@ -205,7 +216,8 @@ impl Worker {
                     });
                 }
                 Rest::News(window) => {
-                    let consumed = Consumed { log: self.log.id().uuid(), partition, next: stored.offset.next() };
+                    let (log, anchor) = (self.log.id().uuid(), self.read.get(&partition).copied());
+                    let consumed = Consumed { log, partition, next: stored.offset.next(), anchor };
                     let step = consolidate(bank, &window, Some(consumed));
                     bank.apply(&step);
                     self.metrics.windows.with_label_values(&["new"]).inc();
@@ -285,7 +297,8 @@ impl Worker {
         let steps = snapshot::steps(subject, chain.next, rows.iter().cloned().collect());
         // Compaction may leave nothing but snapshots, so they tell as well how far `consolidations` was consumed.
         let next = self.next.get(&partition).copied().unwrap_or_default();
-        let consumed = Consumed { log: self.log.id().uuid(), partition, next };
+        let anchor = self.read.get(&partition).copied();
+        let consumed = Consumed { log: self.log.id().uuid(), partition, next, anchor };
         let decided: Vec<Decided> = steps
             .into_iter()
             .map(|step| Decided { step: Step { consumed: Some(consumed.clone()), ..step }, after: chain.after() })

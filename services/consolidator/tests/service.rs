@@ -1,6 +1,8 @@
 //! The consolidator as a service: real threads and real stores, and a log in memory that breaks or waits when it is
 //! told to. What it remembers is compared with the same decisions made as one straight line.
 
+#[path = "service/anchors.rs"]
+mod anchors;
 #[path = "service/crash.rs"]
 mod crash;
 #[path = "service/hands.rs"]

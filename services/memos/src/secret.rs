@@ -10,6 +10,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use event_log::{EventLog, Limits, Partition, Record, Topic, now};
 use memory_core::HashSecret;
 
 /// Where the hash secret of a data directory lies, unless the settings name another place.
@@ -64,6 +65,51 @@ pub(crate) fn store(path: &Path, secret: &HashSecret) -> anyhow::Result<()> {
     write().with_context(|| format!("write the hash secret {}", path.display()))
 }
 
+/// The key of the record in `receipts` by which services know that they share a secret.
+const CHECK_KEY: &[u8] = b"memos/hash-secret";
+
+/// Whether a record is that one.
+pub(crate) fn is_check(record: &Record) -> bool {
+    record.key == CHECK_KEY
+}
+
+/// Makes sure that the log is one of this secret. The first who asks says which it is, with a hash that tells nothing of
+/// it; whoever comes with another secret would see strangers in everybody, and is refused.
+///
+/// # Errors
+/// When the log is one of another secret, or cannot be read or written.
+pub(crate) fn agree(log: &dyn EventLog, secret: &HashSecret) -> anyhow::Result<()> {
+    let check = hex(blake3::keyed_hash(secret.as_bytes(), CHECK_KEY).as_bytes()).into_bytes();
+    let found = match first_check(log)? {
+        Some(found) => found,
+        None => {
+            let record =
+                Record { key: CHECK_KEY.to_vec(), value: Some(check.clone()), headers: Vec::new(), timestamp: now() };
+            log.append(&Topic::Receipts, CHECK_PARTITION, vec![record])?.wait().context("write to `receipts`")?;
+            // Of two that write at once the first stands.
+            first_check(log)?.context("what was just written to `receipts` is not there")?
+        }
+    };
+    anyhow::ensure!(found == check, "the log is one of another hash secret: copy the file that `memos topics` made");
+    Ok(())
+}
+
+const CHECK_PARTITION: Partition = Partition::new(0);
+
+fn first_check(log: &dyn EventLog) -> anyhow::Result<Option<Vec<u8>>> {
+    let mut at = log.watermarks(&Topic::Receipts, CHECK_PARTITION)?.low;
+    loop {
+        let batch = log.read(&Topic::Receipts, CHECK_PARTITION, at, Limits::default()).context("read `receipts`")?;
+        if let Some(check) = batch.records.into_iter().find(|stored| is_check(&stored.record)) {
+            return Ok(check.record.value);
+        }
+        if batch.next == at {
+            return Ok(None);
+        }
+        at = batch.next;
+    }
+}
+
 /// Bytes from the random source of the operating system.
 ///
 /// # Errors
@@ -94,7 +140,19 @@ pub(crate) fn parse(text: &str) -> Option<HashSecret> {
 mod tests {
     use std::os::unix::fs::PermissionsExt;
 
+    use event_log::MemLog;
+
     use super::*;
+
+    #[test]
+    fn a_log_is_of_the_secret_that_came_first() {
+        let log = MemLog::new(2);
+        let (ours, other) = (HashSecret::new([1; 32]), HashSecret::new([2; 32]));
+        agree(&log, &ours).expect("the first says which it is");
+        agree(&log, &ours).expect("it is the same");
+        let text = agree(&log, &other).expect_err("it is another").to_string();
+        assert!(text.contains("another hash secret"), "{text}");
+    }
 
     #[test]
     fn a_secret_is_made_once_and_found_again() {

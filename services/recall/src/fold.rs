@@ -134,6 +134,9 @@ impl Lane {
 fn begin(recall: &Recall, partition: Partition) -> Result<Place, Error> {
     let parts = recall.parts();
     let marker = parts.store.open_from(parts.log.id(), partition)?;
+    // The tables tell of other topics, which may not be the ones any more that they were.
+    marker.read.check(&*parts.log, partition)?;
+    parts.store.check_anchor(&*parts.log, &Topic::Consolidations, partition)?;
     let low = parts.log.watermarks(&Topic::Interactions, partition)?.low;
     if let Some(gone) = lost(marker.interactions, low) {
         return Err(Error::Lost { partition, position: gone.from, low });

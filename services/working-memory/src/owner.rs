@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use actix::{Actor, Addr};
 use event_log::dead_letter::{Coordinates, DeadLetter};
-use event_log::envelope::{self, OpenFrom, Working};
-use event_log::{Appended, Limits, Offset, Partition, Record, Timestamp, Topic, now};
+use event_log::envelope::{self, Anchors, OpenFrom, Working};
+use event_log::{Appended, Limits, Offset, Partition, Record, Timestamp, Topic, anchor, now};
 use memory_core::working_memory::{Boundary, Closed};
 use memory_core::{Handle, Recorded, WorkingMemory};
 use memory_store::Replica;
@@ -55,6 +55,8 @@ pub(crate) struct Owner {
     /// Where `interactions` ended at the takeover: none of [`Owner::logged`] ends above it.
     logged_below: Offset,
     marker: OpenFrom,
+    /// The newest records that were read or written, for the next marker.
+    read: Anchors,
     kept_house: Instant,
 }
 
@@ -70,8 +72,21 @@ impl Owner {
         let (marker, logged) = restore::restore(&replica, partition)?;
         let next = marker.interactions;
         let logged_below = parts.log.watermarks(&Topic::Interactions, partition)?.high;
-        let (parts, roster, kept_house) = (parts.clone(), Roster::default(), Instant::now());
-        Ok(Self { parts, replica, metrics, partition, let_go, next, roster, logged, logged_below, marker, kept_house })
+        let (parts, roster, read, kept_house) = (parts.clone(), Roster::default(), marker.read, Instant::now());
+        Ok(Self {
+            parts,
+            replica,
+            metrics,
+            partition,
+            let_go,
+            next,
+            roster,
+            logged,
+            logged_below,
+            marker,
+            read,
+            kept_house,
+        })
     }
 
     /// Works until the partition is to be given up or the process stops. Nothing is in flight then.
@@ -131,6 +146,8 @@ impl Owner {
         let closed = self.fold(subjects).await?;
         self.log_windows(closed).await?;
         self.next = batch.next;
+        let newest = batch.records.last().map(|stored| anchor::of(stored.offset, &stored.record));
+        self.read.interactions = self.read.interactions.max(newest);
         self.metrics.batch_seconds.observe(started.elapsed().as_secs_f64());
         let high = self.parts.log.watermarks(&Topic::Interactions, self.partition)?.high;
         let lag = i64::try_from(high.get().saturating_sub(self.next.get())).unwrap_or(i64::MAX);
@@ -276,8 +293,10 @@ impl Owner {
             .filter(|window| !window.logged)
             .map(|window| envelope::consolidation(&window.consolidation, now))
             .collect();
-        if !fresh.is_empty() {
-            self.append(&Topic::Consolidations, fresh).await?;
+        if let Some(last) = fresh.last().cloned() {
+            let offsets = self.append(&Topic::Consolidations, fresh).await?;
+            let newest = offsets.last().map(|offset| anchor::of(*offset, &last));
+            self.read.consolidations = self.read.consolidations.max(newest);
         }
         let mut boundaries: HashMap<Handle, Boundary> = HashMap::new();
         for window in closed {
@@ -388,8 +407,9 @@ impl Owner {
             // Some of them lack their boundaries: after another crash they must be found again.
             self.marker.consolidations
         };
-        let marker = OpenFrom { interactions: self.roster.oldest_open().unwrap_or(self.next), consolidations };
-        if marker == self.marker {
+        let interactions = self.roster.oldest_open().unwrap_or(self.next);
+        let marker = OpenFrom { interactions, consolidations, read: self.read };
+        if (interactions, consolidations) == (self.marker.interactions, self.marker.consolidations) {
             return Ok(());
         }
         let row = Working::Open { log: self.parts.log.id(), partition: self.partition, marker };

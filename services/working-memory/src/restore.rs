@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use event_log::anchor;
 use event_log::envelope::{self, OpenFrom};
 use event_log::{EventLog, Limits, Offset, Partition, Topic};
 use memory_core::position::lost;
@@ -19,7 +20,8 @@ pub(crate) fn restore(replica: &Replica, partition: Partition) -> Result<(OpenFr
     // It looks how far the topics go, so that what a former owner wrote is read.
     replica.begin(partition)?;
     replica.catch_up_working(partition)?;
-    let marker = store.open_from(log.id(), partition)?;
+    let mut marker = store.open_from(log.id(), partition)?;
+    marker.read.check(&**log, partition)?;
     let low = log.watermarks(&Topic::Interactions, partition)?.low;
     if let Some(gone) = lost(marker.interactions, low) {
         return Err(Error::Lost { partition, position: gone.from, low });
@@ -32,6 +34,8 @@ pub(crate) fn restore(replica: &Replica, partition: Partition) -> Result<(OpenFr
             break;
         }
         next = batch.next;
+        let newest = batch.records.last().map(|stored| anchor::of(stored.offset, &stored.record));
+        marker.read.consolidations = marker.read.consolidations.max(newest);
         for stored in &batch.records {
             let subject = envelope::subject_of(&stored.record);
             if let (Some(subject), Some(range)) = (subject, envelope::range_of(&stored.record)) {

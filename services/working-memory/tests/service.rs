@@ -1,6 +1,8 @@
 //! Working memory as a service: real actors over a real store, and a log in memory that breaks, fills or waits when it
 //! is told to. What it logs is compared with the same fold run as one straight line.
 
+#[path = "service/anchors.rs"]
+mod anchors;
 #[path = "service/backpressure.rs"]
 mod backpressure;
 #[path = "service/crash.rs"]

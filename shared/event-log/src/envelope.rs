@@ -13,7 +13,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{LogId, Offset, Partition, Record, Stored, Timestamp, Topic};
+use crate::anchor::{self, Anchor};
+use crate::{EventLog, LogId, Offset, Partition, Record, Stored, Timestamp, Topic};
 
 /// The version that is written. Older ones stay readable.
 const VERSION: u32 = 1;
@@ -194,6 +195,39 @@ pub struct OpenFrom {
     pub interactions: Offset,
     /// Every window of `consolidations` below this offset has its boundary in `working`, before this marker.
     pub consolidations: Offset,
+    /// What tells whether both are still the topics that these offsets are of. Older markers have none.
+    #[serde(default)]
+    pub read: Anchors,
+}
+
+/// The newest records of a partition that an owner has read, or written itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Anchors {
+    pub interactions: Option<Anchor>,
+    pub consolidations: Option<Anchor>,
+}
+
+impl Anchors {
+    /// Of both, the newer ones.
+    #[must_use]
+    pub fn newest(self, other: Self) -> Self {
+        Self {
+            interactions: self.interactions.max(other.interactions),
+            consolidations: self.consolidations.max(other.consolidations),
+        }
+    }
+
+    /// Looks whether the topics are still the ones they were.
+    ///
+    /// # Errors
+    /// Those of [`anchor::check`].
+    pub fn check(&self, log: &dyn EventLog, partition: Partition) -> Result<(), crate::Error> {
+        let anchors = [(Topic::Interactions, self.interactions), (Topic::Consolidations, self.consolidations)];
+        for (topic, anchor) in anchors {
+            anchor.map_or(Ok(()), |anchor| anchor::check(log, &topic, partition, &anchor))?;
+        }
+        Ok(())
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -365,6 +399,21 @@ mod tests {
         let (subject, read) = read_interaction(&stored).expect("good").expect("no tombstone");
         assert_eq!((subject, read.offset, read.event.id.as_str()), (handle, Offset::new(3), "e"));
         assert_eq!(subject_of(&stored.record), Some(handle));
+    }
+
+    // law: L11
+    #[test]
+    fn a_marker_of_before_there_were_anchors_is_read() {
+        let log = LogId::random();
+        let text = format!(
+            r#"{{"v":1,"body":{{"open":{{"log":"{log}","partition":3,"marker":{{"interactions":7,"consolidations":2}}}}}}}}"#
+        );
+        let stored =
+            Stored { offset: Offset::FIRST, record: Record { value: Some(text.into_bytes()), ..Record::default() } };
+        let (interactions, consolidations) = (Offset::new(7), Offset::new(2));
+        let marker = OpenFrom { interactions, consolidations, read: Anchors::default() };
+        let row = Working::Open { log, partition: Partition::new(3), marker };
+        assert_eq!(read_working(&stored).expect("a row"), Some(row));
     }
 
     // law: L11

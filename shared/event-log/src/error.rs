@@ -96,6 +96,11 @@ pub enum Error {
     /// A partition is not the one it was when the log was made: offsets and what is stored elsewhere belong to another.
     #[error("topic {name} partition {partition} was created anew or belongs to another log ({}, the log is {}): see decision 008 for the way on", shown(*has), shown(*expected))]
     CreatedAnew { name: String, partition: Partition, has: Option<LogId>, expected: Option<LogId> },
+    /// Where a record was read there is another one now.
+    #[error(
+        "{topic}/{partition} holds another record at offset {offset} than the one that was read there: the topic was created anew or belongs to another log, and positions in it mean nothing; stop every process, and see decision 008 for the way on"
+    )]
+    Replaced { topic: Topic, partition: Partition, offset: Offset },
     /// Another process took this one's place in its group, or the group has no place for it.
     #[error("this process is no member of group {group} any more: {reason}")]
     Expelled { group: String, reason: String },
@@ -138,7 +143,7 @@ impl Error {
             | Self::NoTopic { .. }
             | Self::TopicPartitions { .. } => ErrorKind::Invalid,
             Self::UnknownTopic { .. } | Self::UnknownPartition { .. } => ErrorKind::Bug,
-            Self::Corrupt { .. } | Self::CreatedAnew { .. } => ErrorKind::Corrupt,
+            Self::Corrupt { .. } | Self::CreatedAnew { .. } | Self::Replaced { .. } => ErrorKind::Corrupt,
             Self::Changed { .. } => ErrorKind::Retry,
         }
     }

@@ -11,6 +11,7 @@
 //! The formats of what crosses the border live here too: [`inlet`] reads what product services publish, and
 //! [`dead_letter`] keeps what could not be taken.
 
+pub mod anchor;
 pub mod conformance;
 pub mod dead_letter;
 pub mod envelope;

@@ -106,6 +106,14 @@ impl MemLog {
         self.drain(inner);
     }
 
+    /// Makes a partition of a topic anew, with nothing in it, as when somebody deletes a topic at the brokers and creates
+    /// another one under its name. The log's name stays.
+    pub fn recreate(&self, topic: &Topic, partition: Partition) {
+        if let Ok(kept) = partition_of(&mut lock(&self.inner).topics, topic, partition) {
+            *kept = Kept::default();
+        }
+    }
+
     /// Appends everything queued, then tells the callers and the readers, outside the lock.
     fn drain(&self, mut inner: std::sync::MutexGuard<'_, Inner>) {
         let mut done = Vec::with_capacity(inner.queue.len());

@@ -50,7 +50,7 @@ pub use ids::{ConsolidationId, EventId, Generation, MemoryId, Seq, StepNumber};
 pub use invariant::Invariant;
 pub use law::Law;
 pub use memory::{Kind, Memory, Status};
-pub use position::{Interval, Offset, Partition};
+pub use position::{Anchor, Interval, Offset, Partition};
 pub use rules::Rules;
 pub use step::Step;
 pub use subject::{Handle, HashSecret, Subject, SubjectKind, TenantId};

@@ -68,6 +68,15 @@ impl fmt::Display for Partition {
     }
 }
 
+/// What a record that was read is known by again. Offsets mean nothing once a topic was deleted and made again under its
+/// name; a reader that comes back looks whether this record is still where it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Anchor {
+    pub offset: Offset,
+    /// Of its key, value and headers: against mistakes, not against forgery.
+    pub hash: u64,
+}
+
 /// A half-open range `[from, to)` of whatever counts upwards: offsets of a partition, sequence numbers of a subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Interval<T> {

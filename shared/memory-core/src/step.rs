@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::consolidation::{Owner, Trigger};
 use crate::ids::{ConsolidationId, EventId, Generation, MemoryId, Seq, StepNumber};
 use crate::memory::{Memory, Revision};
-use crate::position::{Offset, Partition};
+use crate::position::{Anchor, Offset, Partition};
 use crate::rules::Rules;
 use crate::subject::Handle;
 use crate::turn::{NotKept, Turn};
@@ -52,6 +52,9 @@ pub struct Consumed {
     pub log: uuid::Uuid,
     pub partition: Partition,
     pub next: Offset,
+    /// The newest record that had been read then; `None` in steps of before this was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anchor: Option<Anchor>,
 }
 
 /// What a step holds.

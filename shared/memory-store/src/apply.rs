@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use event_log::anchor::Anchor;
 use event_log::envelope::{self, After};
 use event_log::{LogId, Offset, Partition, Stored, Topic};
 use memory_core::step::{Body, Change, Consumed, Row, RowKey, Step, SubjectRow};
@@ -52,7 +53,8 @@ impl Record {
 }
 
 impl Store {
-    /// Applies steps of one partition, in the order of the log, and notes that `memories` was read up to `next`.
+    /// Applies steps of one partition, in the order of the log, and notes that `memories` was read up to `next`, and what
+    /// the newest record of it is known by again.
     ///
     /// # Errors
     /// [`Error::Io`], [`Error::Row`]; then nothing of the batch need be applied.
@@ -62,6 +64,7 @@ impl Store {
         partition: Partition,
         records: &[Record],
         next: Offset,
+        newest: Option<Anchor>,
     ) -> Result<Vec<Verdict>, Error> {
         let verdicts = self.judge(records)?;
         let mut batch = Batch::new(self, log, partition);
@@ -78,6 +81,9 @@ impl Store {
                     batch.delete(KeyKind::Loser, &keys::loser(&record.key));
                 }
             }
+        }
+        if let Some(newest) = newest {
+            batch.anchor(&Topic::Memories, partition, &newest);
         }
         batch.write(next)?;
         Ok(verdicts)
@@ -148,6 +154,9 @@ impl<'a> Batch<'a> {
         };
         // Of two writers one may be behind, and what it says of less is true as well.
         let next = consumed.next.max(before);
+        if let Some(anchor) = consumed.anchor.filter(|_| next == consumed.next) {
+            self.anchor(&Topic::Consolidations, consumed.partition, &anchor);
+        }
         self.consumed = Some(next);
         let key = keys::position(&Topic::Consolidations, consumed.partition);
         self.put(KeyKind::Position, &key, &read::position_bytes(self.log, next));
@@ -266,6 +275,11 @@ impl<'a> Batch<'a> {
         if let Some((index, key)) = tag.and_then(|tag| keys::index_of(tag, subject, kind, &key)) {
             self.delete(index, &key);
         }
+    }
+
+    fn anchor(&mut self, topic: &Topic, partition: Partition, anchor: &Anchor) {
+        let bytes = read::anchor_bytes(self.log, anchor);
+        self.put(KeyKind::Anchor, &keys::anchor(topic, partition), &bytes);
     }
 
     /// Writes what the batch holds with the position up to which that is.

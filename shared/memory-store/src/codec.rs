@@ -60,6 +60,7 @@ pub(crate) fn decode_row(kind: KeyKind, subject: Handle, bytes: &[u8]) -> Result
         | KeyKind::MemoryIndex
         | KeyKind::EventIndex
         | KeyKind::Position
+        | KeyKind::Anchor
         | KeyKind::Boundary
         | KeyKind::Spill
         | KeyKind::OpenFrom

@@ -40,6 +40,8 @@ pub(crate) enum KeyKind {
     EventIndex,
     /// How far a topic was read.
     Position,
+    /// The newest record of a topic that was read.
+    Anchor,
     /// A subject's state at a window's end.
     Boundary,
     /// A passivated subject with an open window; only valid within one run.
@@ -69,6 +71,7 @@ impl KeyKind {
             Self::MemoryIndex => *b"im",
             Self::EventIndex => *b"ie",
             Self::Position => *b"po",
+            Self::Anchor => *b"an",
             Self::Boundary => *b"wm",
             Self::Spill => *b"ws",
             Self::OpenFrom => *b"wo",
@@ -94,6 +97,7 @@ impl KeyKind {
             Self::MemoryIndex => "memory-index",
             Self::EventIndex => "event-index",
             Self::Position => "position",
+            Self::Anchor => "anchor",
             Self::Boundary => "boundary",
             Self::Spill => "spill",
             Self::OpenFrom => "open-from",
@@ -186,6 +190,7 @@ pub(crate) fn index_of(tenant: TenantTag, subject: Handle, kind: KeyKind, key: &
         | KeyKind::MemoryIndex
         | KeyKind::EventIndex
         | KeyKind::Position
+        | KeyKind::Anchor
         | KeyKind::Boundary
         | KeyKind::Spill
         | KeyKind::OpenFrom
@@ -203,6 +208,10 @@ fn index(kind: KeyKind, tenant: TenantTag, id: &[u8]) -> Vec<u8> {
 
 pub(crate) fn position(topic: &Topic, partition: Partition) -> Vec<u8> {
     [&KeyKind::Position.bytes(), partition.get().to_be_bytes().as_slice(), topic.to_string().as_bytes()].concat()
+}
+
+pub(crate) fn anchor(topic: &Topic, partition: Partition) -> Vec<u8> {
+    [&KeyKind::Anchor.bytes(), partition.get().to_be_bytes().as_slice(), topic.to_string().as_bytes()].concat()
 }
 
 pub(crate) fn open_from(partition: Partition) -> Vec<u8> {
@@ -271,6 +280,7 @@ mod tests {
             KeyKind::MemoryIndex,
             KeyKind::EventIndex,
             KeyKind::Position,
+            KeyKind::Anchor,
             KeyKind::Boundary,
             KeyKind::Spill,
             KeyKind::OpenFrom,
@@ -278,6 +288,6 @@ mod tests {
         ];
         let joined: Vec<String> =
             kinds.iter().map(|kind| String::from_utf8(kind.bytes().to_vec()).expect("ASCII")).collect();
-        assert_eq!(joined.join(" "), "sb me re so wi ru fa ns sw lo lw un sp im ie po wm ws wo wv");
+        assert_eq!(joined.join(" "), "sb me re so wi ru fa ns sw lo lw un sp im ie po an wm ws wo wv");
     }
 }

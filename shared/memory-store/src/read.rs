@@ -3,7 +3,8 @@
 //! A bank and the number of its next step are read as of one moment. In one process the consolidator writes the store
 //! that recall reads: a bank with older rows than its number says would never hear of the step in between.
 
-use event_log::{LogId, Offset, Partition, Topic};
+use event_log::anchor::{self, Anchor};
+use event_log::{EventLog, LogId, Offset, Partition, Topic};
 use memory_core::memory::Revision;
 use memory_core::refold::{Rows, StepGap};
 use memory_core::step::{Consumed, Fate, FateRow, Row, RowKey, SubjectRow};
@@ -212,6 +213,27 @@ impl Store {
         let found = self.get(KeyKind::Position, &keys::position(topic, partition))?;
         Ok(found.and_then(|bytes| position_in(&bytes, log)).unwrap_or(Offset::FIRST))
     }
+
+    /// The newest record of a topic of this log that was read for the store; `None` when that was never noted.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn anchor(&self, log: LogId, topic: &Topic, partition: Partition) -> Result<Option<Anchor>, Error> {
+        let found = self.get(KeyKind::Anchor, &keys::anchor(topic, partition))?;
+        Ok(found.and_then(|bytes| {
+            let (position, hash) = bytes.split_last_chunk()?;
+            Some(Anchor { offset: position_in(position, log)?, hash: u64::from_be_bytes(*hash) })
+        }))
+    }
+
+    /// Looks whether the topic is still the one that was read for the store.
+    ///
+    /// # Errors
+    /// [`Error::Log`] of [`event_log::Error::Replaced`] or [`event_log::Error::Beyond`] when it is not; [`Error::Io`].
+    pub fn check_anchor(&self, log: &dyn EventLog, topic: &Topic, partition: Partition) -> Result<(), Error> {
+        let Some(anchor) = self.anchor(log.id(), topic, partition)? else { return Ok(()) };
+        anchor::check(log, topic, partition, &anchor).map_err(Error::Log)
+    }
 }
 
 fn numbers_in(subject: Handle, found: Option<Vec<u8>>) -> Result<StepNumbers, Error> {
@@ -221,6 +243,11 @@ fn numbers_in(subject: Handle, found: Option<Vec<u8>>) -> Result<StepNumbers, Er
 /// A stored position is the name of its log and an offset. In another log it means nothing.
 pub(crate) fn position_bytes(log: LogId, next: Offset) -> Vec<u8> {
     [keys::log_bytes(log.uuid()).as_slice(), &next.get().to_be_bytes()].concat()
+}
+
+/// An anchor is stored as the position of its record, and its hash.
+pub(crate) fn anchor_bytes(log: LogId, anchor: &Anchor) -> Vec<u8> {
+    [position_bytes(log, anchor.offset).as_slice(), &anchor.hash.to_be_bytes()].concat()
 }
 
 pub(crate) fn position_in(bytes: &[u8], log: LogId) -> Option<Offset> {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use event_log::{EventLog, Limits, Offset, Partition, Stored, Topic, envelope};
+use event_log::{EventLog, Limits, Offset, Partition, Stored, Topic, anchor, envelope};
 use memory_core::step::Step;
 use memory_core::{Handle, Invariant};
 
@@ -31,7 +31,8 @@ impl Replica {
     /// far is read by the next [`Replica::catch_up`] and [`Replica::catch_up_working`].
     ///
     /// # Errors
-    /// [`Error::Ahead`] when the store has read more than the log holds: one of them was replaced or truncated.
+    /// [`Error::Ahead`] when the store has read more than the log holds: one of them was replaced or truncated. What
+    /// [`Store::check_anchor`] answers when the log holds as much, and it is not what was read.
     pub fn begin(&self, partition: Partition) -> Result<(), Error> {
         for topic in [Topic::Memories, Topic::Consolidations, Topic::Working] {
             let position = self.store.position(self.log.id(), &topic, partition)?;
@@ -40,6 +41,7 @@ impl Replica {
                 let invariant = Invariant::StoreBehindLog;
                 return Err(Error::Ahead { invariant, topic, partition, position, high });
             }
+            self.store.check_anchor(&*self.log, &topic, partition)?;
         }
         Ok(())
     }
@@ -111,7 +113,8 @@ impl Replica {
         for stored in records {
             read.push(Record::read(stored).map_err(Error::Envelope)?);
         }
-        let verdicts = self.store.apply(self.log.id(), partition, &read, next)?;
+        let newest = records.last().map(|stored| anchor::of(stored.offset, &stored.record));
+        let verdicts = self.store.apply(self.log.id(), partition, &read, next, newest)?;
         let mut losers = Vec::new();
         for (record, verdict) in read.into_iter().zip(verdicts) {
             match (&record.step, verdict) {

@@ -132,7 +132,8 @@ impl Store {
             | KeyKind::Loser
             | KeyKind::LostWriter
             | KeyKind::Unconnected
-            | KeyKind::Position => CF_META,
+            | KeyKind::Position
+            | KeyKind::Anchor => CF_META,
             KeyKind::Boundary | KeyKind::Spill | KeyKind::OpenFrom | KeyKind::Overwritten => CF_WORKING,
         };
         self.db.cf_handle(name).expect("every column family was opened")

@@ -170,6 +170,7 @@ impl Fold<'_> {
         let furthest = OpenFrom {
             interactions: known.interactions.max(marker.interactions),
             consolidations: known.consolidations.max(marker.consolidations),
+            read: known.read.newest(marker.read),
         };
         self.overwritten(None, furthest != marker);
         self.markers.insert((of.uuid(), partition), furthest);

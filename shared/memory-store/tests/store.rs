@@ -1,6 +1,8 @@
 //! What a store promises, one file per subject: every test is a behaviour, on a real RocksDB in a temporary directory
 //! and a log in memory.
 
+#[path = "store/anchors.rs"]
+mod anchors;
 #[path = "store/duel.rs"]
 mod duel;
 #[path = "store/fold.rs"]

@@ -214,7 +214,7 @@ impl Broker {
     /// When Java does not run. That the tool failed is told by the output.
     #[must_use]
     pub fn tool<A: AsRef<std::ffi::OsStr>>(&self, main_class: &str, args: impl IntoIterator<Item = A>) -> Output {
-        self.installation.java(main_class).args(args).output().expect("java runs, for it runs the broker")
+        self.installation.java(main_class, &self.folder).args(args).output().expect("java runs, for it runs the broker")
     }
 
     /// Makes a topic, with settings such as `("cleanup.policy", "compact")`.
@@ -254,7 +254,7 @@ impl Broker {
     fn command(&self) -> Command {
         let log = OpenOptions::new().create(true).append(true).open(self.log_file());
         let log: File = log.expect("the broker's log can be written");
-        let mut command = self.installation.java("kafka.Kafka");
+        let mut command = self.installation.java("kafka.Kafka", &self.folder);
         command
             .arg(self.folder.join("server.properties"))
             .current_dir(&self.folder)

@@ -4,9 +4,8 @@
 use actix_web::HttpResponse;
 use actix_web::http::header::ContentType;
 use actix_web::web::Data;
-use memos_client::{HealthView, PartView};
+use memos_client::HealthView;
 use serde_json::json;
-use service_runtime::State as PartState;
 
 use crate::state::State;
 
@@ -34,10 +33,9 @@ pub(crate) async fn live(state: Data<State>) -> HttpResponse {
     )
 )]
 pub(crate) async fn ready(state: Data<State>) -> HttpResponse {
-    let ready = state.health.is_ready();
-    let parts = state.health.parts().into_iter().map(|(name, part)| (name, view(part))).collect();
-    let mut response = if ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
-    response.json(HealthView { ready, writable: state.is_writable(), parts })
+    let report = state.health.report(state.is_writable());
+    let mut response = if report.ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
+    response.json(report)
 }
 
 /// Metrics in the text format of Prometheus.
@@ -49,14 +47,4 @@ pub(crate) async fn ready(state: Data<State>) -> HttpResponse {
 )]
 pub(crate) async fn metrics(state: Data<State>) -> HttpResponse {
     HttpResponse::Ok().insert_header(ContentType::plaintext()).body(state.registry.render())
-}
-
-fn view(part: PartState) -> PartView {
-    let (state, reason) = match part {
-        PartState::Starting => ("starting", None),
-        PartState::Ready => ("ready", None),
-        PartState::Draining => ("draining", None),
-        PartState::Failed(reason) => ("failed", Some(reason)),
-    };
-    PartView { state: state.to_owned(), reason }
 }

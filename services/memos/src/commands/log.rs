@@ -25,9 +25,6 @@ mod kafka;
 mod offsets;
 mod working;
 
-/// The consumer group of the gateway, which judges what comes in on inlets.
-const INLET_GROUP: &str = "gateway";
-
 /// Exports or imports.
 ///
 /// # Errors

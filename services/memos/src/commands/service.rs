@@ -81,6 +81,7 @@ impl<'a> Base<'a> {
         let kafka = settings.kafka()?;
         let log = KafkaLog::open_with(&kafka, hook)
             .with_context(|| format!("open the log at {}", kafka.bootstrap_servers))?;
+        secret::agree(&log, &secret).with_context(|| format!("use the hash secret {}", file.display()))?;
         let log = Arc::new(log);
         let (metrics, health, stop) = (Metrics::new(), Health::new(), Stop::new());
         let mut threads = Threads::default();

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use event_log::kafka::KafkaLog;
 use event_log::kafka::topics::{self, State};
 
 use crate::cli::TopicsArgs;
@@ -42,6 +43,9 @@ pub(crate) fn run(args: &TopicsArgs, out: &mut impl Write) -> anyhow::Result<Exi
             secret::load_or_create(&file)?;
             writeln!(out, "made the hash secret {}: every service needs a copy", file.display())?;
         }
+        let log = KafkaLog::open(&kafka).context("open the log")?;
+        secret::agree(&log, &secret::load(&file)?)
+            .with_context(|| format!("use the hash secret {}", file.display()))?;
     }
     Ok(if differs == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -8,6 +8,8 @@
 mod chaos;
 #[path = "cluster/inlets.rs"]
 mod inlets;
+#[path = "cluster/operations.rs"]
+mod operations;
 #[path = "cluster/processes.rs"]
 mod processes;
 #[path = "cluster/same.rs"]

@@ -1,6 +1,6 @@
 //! Recall that holds some of the partitions: what is elsewhere, or not restored yet, is never taken for missing.
 
-use event_log::{EventLog, Partition, Topic};
+use event_log::{EventLog, Limits, Partition, Topic};
 use memory_core::{EventId, MemoryId, Rules, Subject};
 use memos_client::port::{ListRequest, RecallApi, ReplicaApi};
 use memos_client::{Position, Reach};
@@ -130,7 +130,7 @@ fn a_partition_that_restores_says_how_far_it_is() {
     assert!(metrics.render().contains("memos_recall_partition_serving{partition=\"0\"} 0"));
 
     let log: std::sync::Arc<dyn EventLog> = std::sync::Arc::<event_log::MemLog>::clone(&stage.log);
-    let mut replica = memory_store::Replica::new(log, store, event_log::Limits::default());
+    let mut replica = memory_store::Replica::new(log, store, Limits::default());
     replica.listen(listener);
     replica.catch_up_working(HERE).expect("it is readable");
     replica.catch_up(HERE).expect("it is readable");
@@ -173,4 +173,41 @@ fn positions_that_are_gone_from_the_log_are_named() {
     let error = running.stop().expect_err("what it needs is gone");
     assert!(matches!(error, Error::Lost { partition: HERE, .. }), "{error}");
     assert!(error.to_string().contains("partition 0 begins at offset 3"), "{error}");
+}
+
+/// Topics that somebody deleted and made again hold other records at the same offsets. A recall that knows the log from
+/// its own store stops, and so does one that begins with an empty store: `working` and `memories` tell of both topics.
+#[test]
+fn a_topic_that_was_made_anew_and_has_grown_past_the_position_is_named() {
+    for topic in [Topic::Interactions, Topic::Consolidations] {
+        let (stage, here, _) = told();
+        let log = &stage.log;
+        let (known, fresh) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
+        let start = |dir| {
+            let running = stage.restoring(stage.parts(own_store(dir), Settings::default(), vec![HERE]));
+            wait_until(DEADLINE, "it serves or stops", || running.is_finished() || running.health.is_ready());
+            running
+        };
+        for _ in 0..2 {
+            let running = start(&known);
+            assert_eq!(texts(&running.ask(&here, "Lisbon")).len(), 2);
+            running.stop().expect("it is the same topic");
+        }
+        let old = log.read(&topic, HERE, event_log::Offset::FIRST, Limits::default()).expect("it reads").records;
+        log.recreate(&topic, HERE);
+        // Readable, later, and other records.
+        for stored in old.iter().cycle().skip(1).take(3 * old.len()) {
+            let headers = vec![("again".to_owned(), None)];
+            let record = event_log::Record { headers, ..stored.record.clone() };
+            log.append(&topic, HERE, vec![record]).expect("there is room").wait().expect("it is durable");
+        }
+        for dir in [&known, &fresh] {
+            let running = start(dir);
+            let error = running.stop().expect_err("other records are there");
+            let text = std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source());
+            let text: Vec<String> = text.map(ToString::to_string).collect();
+            let named = format!("{topic}/0 holds another record at offset");
+            assert!(text.iter().any(|line| line.starts_with(&named)), "{text:?}");
+        }
+    }
 }

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use event_log::envelope::{OpenFrom, Working};
-use event_log::{EventLog, Limits, MemLog, Offset, Partition, Record, Topic, envelope, now};
+use event_log::envelope::{Anchors, OpenFrom, Working};
+use event_log::{EventLog, Limits, MemLog, Offset, Partition, Record, Topic, anchor, envelope, now};
 use memory_core::refold::Rows;
 use memory_core::step::Consumed;
 use memory_core::working_memory::Closed;
-use memory_core::{Handle, Recorded, Rules, Subject, TenantId, WorkingMemory, consolidate};
+use memory_core::{Anchor, Handle, Recorded, Rules, Subject, TenantId, WorkingMemory, consolidate};
 use memory_store::{Replica, Store};
 use memos_client::port::{Answer, Reach, RecallApi};
 use memos_client::{FoundType, Position, RecallRequest, RecallResponse};
@@ -197,7 +197,14 @@ impl Stage {
         let in_partition = self.people.iter().filter(|(handle, _)| handle.partition(PARTITIONS) == partition);
         let open = in_partition.filter_map(|(_, someone)| someone.open_since()).min();
         let high = self.log.watermarks(&Topic::Interactions, partition).expect("it exists").high;
-        let marker = OpenFrom { interactions: open.unwrap_or(high), consolidations: Offset::FIRST };
+        let marker = OpenFrom {
+            interactions: open.unwrap_or(high),
+            consolidations: Offset::FIRST,
+            read: Anchors {
+                interactions: self.newest(&Topic::Interactions, partition),
+                consolidations: self.newest(&Topic::Consolidations, partition),
+            },
+        };
         let log = self.log.id();
         let rows = [Working::Boundary { log, boundary }, Working::Open { log, partition, marker }];
         for row in &rows {
@@ -208,12 +215,21 @@ impl Stage {
         true
     }
 
+    /// What the newest record of a partition is known by again.
+    fn newest(&self, topic: &Topic, partition: Partition) -> Option<Anchor> {
+        let marks = self.log.watermarks(topic, partition).expect("it exists");
+        let last = Offset::new(marks.high.get().checked_sub(1)?);
+        let found = self.log.read(topic, partition, last.max(marks.low), Limits::default()).expect("it is readable");
+        found.records.first().map(|stored| anchor::of(stored.offset, &stored.record))
+    }
+
     /// Decides on the oldest undecided window of a partition, and lets the replica of `running` apply the step.
     pub(crate) fn log_step(&mut self, partition: Partition, running: &Running) -> bool {
         let Some((subject, place, offset)) = self.undecided.entry(partition).or_default().pop_front() else {
             return false;
         };
-        let consumed = Consumed { log: self.log.id().uuid(), partition, next: offset.next() };
+        let anchor = self.newest(&Topic::Consolidations, partition);
+        let consumed = Consumed { log: self.log.id().uuid(), partition, next: offset.next(), anchor };
         let someone = self.people.get_mut(&subject).expect("it has spoken");
         let step = consolidate(&someone.rows.bank(), &someone.closed[place].consolidation, Some(consumed));
         someone.rows.apply(&step).expect("the bank gave the number of this step");

@@ -197,14 +197,12 @@ fn an_older_row_of_a_former_owner_is_written_over() {
     };
     let open = records(&log, &Topic::Interactions).into_iter().find(begins).map(|(_, stored)| stored.offset);
     let high = |topic| log.watermarks(topic, partition).expect("watermarks").high;
-    let last = OpenFrom {
-        interactions: open.unwrap_or_else(|| high(&Topic::Interactions)),
-        consolidations: high(&Topic::Consolidations),
-    };
+    let last = (open.unwrap_or_else(|| high(&Topic::Interactions)), high(&Topic::Consolidations));
+    let is_last = |marker: &OpenFrom| (marker.interactions, marker.consolidations) == last;
     let marked = || {
         records(&log, &Topic::Working).into_iter().rfind(|(of, stored)| {
             let row = envelope::read_working(stored).expect("a row");
-            *of == partition && matches!(row, Some(Working::Open { marker, .. }) if marker == last)
+            *of == partition && matches!(row, Some(Working::Open { marker, .. }) if is_last(&marker))
         })
     };
     wait_until(DEADLINE, "a position was noted", || marked().is_some());
@@ -214,7 +212,7 @@ fn an_older_row_of_a_former_owner_is_written_over() {
     let older = older.expect("a row").1.record;
     assert_ne!(older.value, wanted[0]);
     put(older);
-    let marker = OpenFrom { interactions: Offset::new(1), consolidations: Offset::FIRST };
+    let marker = OpenFrom { interactions: Offset::new(1), ..OpenFrom::default() };
     put(envelope::working(Working::Open { log: log.id(), partition, marker }, Timestamp::EPOCH));
     wait_until(DEADLINE, "both are written over", || rows.clone().map(|key| newest(&log, &key).record.value) == wanted);
     assert_eq!(service.metric("memos_working_memory_rows_written_again_total"), 2);

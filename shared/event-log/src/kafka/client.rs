@@ -26,7 +26,12 @@ pub(super) struct Observed {
     trouble: Mutex<Option<String>>,
     /// That a broker did not let us in, and the words for it.
     refused: Mutex<Option<String>>,
+    /// When trouble was last logged: a broker that is away is told of ten times a second.
+    told_at: Mutex<Option<Instant>>,
 }
+
+/// How often trouble is logged; what comes between is there at the level debug.
+const TELL_EVERY: Duration = Duration::from_secs(5);
 
 impl Observed {
     pub(super) fn new(role: String, settings: &KafkaSettings, collected: &Arc<Collected>) -> Arc<Self> {
@@ -36,6 +41,7 @@ impl Observed {
             collected: Arc::clone(collected),
             trouble: Mutex::default(),
             refused: Mutex::default(),
+            told_at: Mutex::default(),
         })
     }
 
@@ -44,6 +50,10 @@ impl Observed {
         match level {
             RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical | RDKafkaLogLevel::Error => {
                 tracing::warn!(client, facility, line, "librdkafka reports an error");
+            }
+            // What it thinks of our configuration was decided when the code was written.
+            RDKafkaLogLevel::Warning if facility == "CONFWARN" => {
+                tracing::debug!(client, facility, line, "librdkafka warns")
             }
             RDKafkaLogLevel::Warning => tracing::info!(client, facility, line, "librdkafka warns"),
             RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => {
@@ -66,14 +76,25 @@ impl Observed {
         if matches!(code, RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SSL) {
             tracing::error!(client, reason, "a broker does not let this process in");
             *lock(&self.refused) = Some(reason.to_owned());
-        } else {
+        } else if self.is_news() {
             tracing::info!(client, %code, reason, "trouble with a broker");
+        } else {
+            tracing::debug!(client, %code, reason, "trouble with a broker");
         }
         let mut trouble = lock(&self.trouble);
         // That all brokers are away says less than why the last of them is.
         if code != RDKafkaErrorCode::AllBrokersDown || trouble.is_none() {
             *trouble = Some(reason.to_owned());
         }
+    }
+
+    fn is_news(&self) -> bool {
+        let mut told_at = lock(&self.told_at);
+        let news = told_at.is_none_or(|at| at.elapsed() >= TELL_EVERY);
+        if news {
+            *told_at = Some(Instant::now());
+        }
+        news
     }
 
     fn told(&self) -> Option<String> {

@@ -2,7 +2,7 @@
 
 use event_log::kafka::topics::{self, State};
 use event_log::kafka::{KafkaLog, KafkaSettings};
-use event_log::{Error, ErrorKind, EventLog, Offset, Partition, Topic};
+use event_log::{Error, ErrorKind, EventLog, Offset, Partition, Record, Topic, anchor};
 use rdkafka::admin::AdminOptions;
 use testkit::wait_until;
 
@@ -138,6 +138,34 @@ fn a_position_of_a_topic_that_was_made_anew_is_beyond_it() {
     topics::ensure(&settings, &topic_settings()).expect("it is made anew");
     let read = open(&settings).read(&topic, ZERO, position, event_log::Limits::default());
     assert!(matches!(read, Err(Error::Beyond { .. })), "{read:?}");
+}
+
+/// Once it has grown past the position, only what was read tells.
+#[test]
+fn another_record_in_the_place_of_one_that_was_read_is_found_out() {
+    let settings = settings(BROKER.bootstrap());
+    let log = new_log(&settings);
+    let topic = Topic::Interactions;
+    let headers = vec![("a".to_owned(), Some(b"1".to_vec())), ("b".to_owned(), None)];
+    let last = Record { headers, ..record("k", "last") };
+    let append = |log: &KafkaLog, records| {
+        log.append(&topic, ZERO, records).expect("there is room").wait().expect("durable").pop().expect("one")
+    };
+    let offset = append(&log, vec![record("k", "v"), record("k", "v"), last.clone()]);
+    let known = anchor::of(offset, &last);
+    anchor::check(&log, &topic, ZERO, &known).expect("what is read is what was written");
+    drop(log);
+    anchor::check(&open(&settings), &topic, ZERO, &known).expect("it is the same topic");
+    delete(&settings, &topic);
+    topics::ensure(&settings, &topic_settings()).expect("it is made anew");
+    let log = open(&settings);
+    append(&log, vec![record("k", "new"); 9]);
+    let error = anchor::check(&log, &topic, ZERO, &known).expect_err("another record is there");
+    assert!(
+        matches!(&error, Error::Replaced { topic: Topic::Interactions, offset: at, .. } if *at == offset),
+        "{error}"
+    );
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
 }
 
 #[test]

@@ -24,7 +24,7 @@ fn store(dir: &Path) -> (Store, Person) {
         step: Some(step.clone()),
     };
     let records: Vec<Record> = person.steps.iter().map(record).collect();
-    store.apply(LOG, Partition::new(0), &records, event_log::Offset::new(9)).expect("it applies");
+    store.apply(LOG, Partition::new(0), &records, event_log::Offset::new(9), None).expect("it applies");
     (store, person)
 }
 
@@ -112,7 +112,7 @@ fn a_snapshot_replaces_a_row_that_nobody_can_read() {
         step: Some(step),
     };
     let records: Vec<Record> = steps.into_iter().map(record).collect();
-    store.apply(LOG, Partition::new(0), &records, event_log::Offset::new(10)).expect("it applies");
+    store.apply(LOG, Partition::new(0), &records, event_log::Offset::new(10), None).expect("it applies");
     assert!(store.rows(person.handle()).expect("all is well again").iter().eq(person.rows.iter()));
 }
 

@@ -140,7 +140,8 @@ impl World {
     fn queue(&mut self, writer: usize, of: Handle, body: Body) {
         let Writer { name, views, waiting, .. } = &mut self.writers[writer];
         let view = views.entry(of).or_default();
-        let consumed = Some(Consumed { log: LOG.uuid(), partition: ONE, next: Offset::new(self.log.len() as u64) });
+        let consumed =
+            Some(Consumed { log: LOG.uuid(), partition: ONE, next: Offset::new(self.log.len() as u64), anchor: None });
         let step = Step { subject: of, number: view.rows.next_step(), body, consumed };
         let record = envelope::step_after(&step, *name, view.after, Timestamp::EPOCH);
         assert!(view.rows.apply(&step).expect("it follows"));
@@ -249,7 +250,7 @@ fn read(dir: &std::path::Path, log: &[Stored], random: &mut Random, most: usize)
     while !rest.is_empty() {
         let (batch, later) = rest.split_at(rest.len().min(1 + random.index(most)));
         let next = batch.last().expect("a record").offset.next();
-        let judged = store.apply(LOG, ONE, batch, next).expect("it applies");
+        let judged = store.apply(LOG, ONE, batch, next, None).expect("it applies");
         verdicts.extend(batch.iter().map(|record| record.offset.get()).zip(judged));
         rest = later;
         if random.below(40) == 0 {

@@ -118,7 +118,7 @@ fn a_bank_that_is_loaded_while_steps_are_applied_has_exactly_the_steps_that_its_
             let step = numbered(&person.steps[0], number);
             let key = envelope::step_key(step.subject, step.number, WRITER);
             let record = Record { offset: Offset::new(number), key, after: None, step: Some(step) };
-            store.apply(log, ONE, &[record], Offset::new(number + 1)).expect("it applies");
+            store.apply(log, ONE, &[record], Offset::new(number + 1), None).expect("it applies");
         }
         assert!(reader.join().expect("the reader did not fail"), "a bank did not have the steps that its number says");
     });

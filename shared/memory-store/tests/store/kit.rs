@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use event_log::{EventLog, Limits, MemLog, Offset, Partition, Stored, Timestamp, Topic, envelope};
+use event_log::{EventLog, Limits, MemLog, Offset, Partition, Stored, Timestamp, Topic, anchor, envelope};
 use memory_core::dump::{self, Dump, DumpHash};
 use memory_core::refold::Rows;
 use memory_core::{Handle, Step};
@@ -100,8 +100,10 @@ pub(crate) fn records(stored: &[Stored]) -> Vec<Record> {
 pub(crate) fn apply_next(log: &MemLog, store: &Store, partition: Partition, batch: usize) -> Option<Vec<Verdict>> {
     let from = store.position(log.id(), &Topic::Memories, partition).expect("a position");
     let read = log.read(&Topic::Memories, partition, from, limits(batch)).expect("the log reads");
-    (read.next != from)
-        .then(|| store.apply(log.id(), partition, &records(&read.records), read.next).expect("the batch applies"))
+    let newest = read.records.last().map(|stored| anchor::of(stored.offset, &stored.record));
+    (read.next != from).then(|| {
+        store.apply(log.id(), partition, &records(&read.records), read.next, newest).expect("the batch applies")
+    })
 }
 
 pub(crate) fn apply_all(log: &MemLog, store: &Store, batch: usize) {

@@ -77,6 +77,10 @@ fn wherever_a_power_cut_ends_the_store_its_rows_are_those_below_its_position() {
         let position = store.position(log.id(), &Topic::Memories, ONE).expect("a position");
         let below = all.iter().take_while(|record| record.offset < position);
         assert_eq!(dump(&store), hash(&oracle(below)), "cut at byte {cut} of {length}, position {position}");
+        if let Some(anchor) = store.anchor(log.id(), &Topic::Memories, ONE).expect("it reads") {
+            assert!(anchor.offset < position, "the anchor {anchor:?} was not read at {position}");
+        }
+        store.check_anchor(&*log, &Topic::Memories, ONE).expect("it is of a record that was read");
         positions.insert(position);
         while apply_next(&log, &store, ONE, 5).is_some() {}
         assert_eq!(dump(&store), hash(&oracle(&all)), "cut at byte {cut} of {length}, and read on");
@@ -115,7 +119,8 @@ fn copy(dir: &Path) -> tempfile::TempDir {
 fn the_position_in_consolidations_comes_from_the_steps_that_count() {
     let folded = fold(&lively_history(51, 1, 200));
     let log = Arc::new(MemLog::new(1));
-    let consumed = |next: u64, log: uuid::Uuid| Some(Consumed { log, partition: ONE, next: Offset::new(next) });
+    let consumed =
+        |next: u64, log: uuid::Uuid| Some(Consumed { log, partition: ONE, next: Offset::new(next), anchor: None });
     let steps = |writer, plus: u64, range: std::ops::Range<usize>| {
         for (number, step) in (0_u64..).zip(&folded.steps).skip(range.start).take(range.len()) {
             append(&log, writer, &[Step { consumed: consumed(number + 1 + plus, log.id().uuid()), ..step.clone() }]);
@@ -149,7 +154,8 @@ fn a_writer_of_which_a_step_lost_is_not_believed_any_more() {
         let mut line = crate::kit::Line::new();
         let log = line.log.clone();
         let at = |step: &Step, next: u64| {
-            let consumed = Some(Consumed { log: log.id().uuid(), partition: ONE, next: Offset::new(next) });
+            let consumed =
+                Some(Consumed { log: log.id().uuid(), partition: ONE, next: Offset::new(next), anchor: None });
             Step { consumed, ..step.clone() }
         };
         // Decided together, on the same state: two steps of one subject, one of each of the others.
@@ -185,14 +191,14 @@ fn a_store_that_is_ahead_of_its_log_is_refused() {
     let folded = fold(&lively_history(61, 2, 100));
     let log = log_of(&folded.steps);
     let high = log.watermarks(&Topic::Memories, ONE).expect("watermarks").high;
-    let consumed = Some(Consumed { log: log.id().uuid(), partition: ONE, next: Offset::new(1) });
+    let consumed = Some(Consumed { log: log.id().uuid(), partition: ONE, next: Offset::new(1), anchor: None });
     let spoil: [Spoil<'_>; 3] = [
-        ("memories", &|store| drop(store.apply(log.id(), ONE, &[], high.next()).expect("it applies"))),
+        ("memories", &|store| drop(store.apply(log.id(), ONE, &[], high.next(), None).expect("it applies"))),
         ("working", &|store| store.apply_working(log.id(), ONE, &[], Offset::new(1)).expect("it applies")),
         ("consolidations", &|store| {
             let mut records = records(&read_all(&log, ONE)[..1]);
             records[0].step.as_mut().expect("a step").consumed = consumed.clone();
-            store.apply(log.id(), ONE, &records, Offset::new(1)).expect("it applies");
+            store.apply(log.id(), ONE, &records, Offset::new(1), None).expect("it applies");
         }),
     ];
     for (name, spoil) in spoil {
@@ -214,7 +220,7 @@ fn positions_of_partitions_and_topics_are_kept_apart() {
     let store = open(dir.path());
     for partition in [0, 1, 255, 256] {
         store
-            .apply(log.id(), Partition::new(partition), &[], Offset::new(u64::from(partition) + 10))
+            .apply(log.id(), Partition::new(partition), &[], Offset::new(u64::from(partition) + 10), None)
             .expect("it applies");
     }
     store.apply_working(log.id(), Partition::new(1), &[], Offset::new(5)).expect("it applies");

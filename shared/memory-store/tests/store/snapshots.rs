@@ -84,7 +84,7 @@ fn a_snapshot_that_never_ended_leaves_nothing_in_a_later_one() {
         let store = open(dir.path());
         for chunk in before.chunks(batch) {
             let next = chunk.last().expect("chunks are not empty").offset.next();
-            store.apply(log.id(), ONE, chunk, next).expect("it applies");
+            store.apply(log.id(), ONE, chunk, next, None).expect("it applies");
         }
         assert_eq!(dump(&store), hash(&oracle(before)), "batches of {batch}");
         drop(store);

@@ -41,7 +41,7 @@ fn apply(store: &memory_store::Store, steps: &[Step]) {
         step: Some(step.clone()),
     };
     let records: Vec<Record> = steps.iter().map(records).collect();
-    store.apply(LogId::new(WRITER), ONE, &records, Offset::FIRST).expect("it applies");
+    store.apply(LogId::new(WRITER), ONE, &records, Offset::FIRST, None).expect("it applies");
 }
 
 // law: L08

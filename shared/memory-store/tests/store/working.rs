@@ -1,6 +1,6 @@
 //! The table of working memory: boundaries, markers and subjects that were put aside.
 
-use event_log::envelope::{OpenFrom, Working};
+use event_log::envelope::{Anchors, OpenFrom, Working};
 use event_log::{LogId, Offset, Partition};
 use memory_core::working_memory::Boundary;
 use memory_core::{Generation, Seq};
@@ -56,7 +56,11 @@ fn an_older_row_over_a_newer_one_is_noted_until_the_newer_one_is_written_again()
     let marker = |at: u64, windows: u64| Working::Open {
         log: LOG,
         partition: ONE,
-        marker: OpenFrom { interactions: Offset::new(at), consolidations: Offset::new(windows) },
+        marker: OpenFrom {
+            interactions: Offset::new(at),
+            consolidations: Offset::new(windows),
+            read: Anchors::default(),
+        },
     };
     let subject = boundary(0, 0).subject;
     let noted = |boundary: bool, marker: bool| Overwritten {
@@ -84,7 +88,8 @@ fn an_older_row_over_a_newer_one_is_noted_until_the_newer_one_is_written_again()
         }
         let store = open(dir.path());
         assert_eq!(store.boundary(LOG, subject).expect("it reads"), Some(boundary(0, 9)));
-        let furthest = OpenFrom { interactions: Offset::new(50), consolidations: Offset::new(6) };
+        let furthest =
+            OpenFrom { interactions: Offset::new(50), consolidations: Offset::new(6), read: Anchors::default() };
         assert_eq!(store.open_from(LOG, ONE).expect("it reads"), furthest);
     }
 }
@@ -98,7 +103,7 @@ fn ranks(order: &[Boundary]) -> Vec<(u32, u64)> {
 fn offsets_of_another_log_are_ignored_and_numbers_are_not() {
     let dir = tempfile::tempdir().expect("a directory");
     let store = open(dir.path());
-    let marker = OpenFrom { interactions: Offset::new(70), consolidations: Offset::new(7) };
+    let marker = OpenFrom { interactions: Offset::new(70), consolidations: Offset::new(7), read: Anchors::default() };
     let rows = [row(OTHER, &boundary(0, 5)), Working::Open { log: OTHER, partition: ONE, marker }];
     store.apply_working(LOG, ONE, &rows, Offset::new(2)).expect("it applies");
     let here = store.boundary(LOG, boundary(0, 5).subject).expect("it reads").expect("it is there");
@@ -117,7 +122,11 @@ fn offsets_of_another_log_are_ignored_and_numbers_are_not() {
 fn the_newest_marker_of_a_partition_stands() {
     let dir = tempfile::tempdir().expect("a directory");
     let store = open(dir.path());
-    let marker = |at: u64| OpenFrom { interactions: Offset::new(at), consolidations: Offset::new(at / 2) };
+    let marker = |at: u64| OpenFrom {
+        interactions: Offset::new(at),
+        consolidations: Offset::new(at / 2),
+        read: Anchors::default(),
+    };
     let open =
         |partition: u32, at: u64| Working::Open { log: LOG, partition: Partition::new(partition), marker: marker(at) };
     let rows = [open(0, 5), open(1, 9), open(0, 8)];

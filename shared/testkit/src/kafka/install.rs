@@ -69,7 +69,7 @@ pub fn python() -> PathBuf {
 /// When Kafka or Java is missing. That the tool failed is told by the output.
 #[must_use]
 pub fn console_tool<A: AsRef<std::ffi::OsStr>>(main_class: &str, args: impl IntoIterator<Item = A>) -> Output {
-    let mut java = Installation::find().with_class_archive().java(main_class);
+    let mut java = Installation::find().with_class_archive().java(main_class, &env::temp_dir());
     java.args(args).output().unwrap_or_else(|error| panic!("java does not run: {error}. Run deploy/setup.sh test"))
 }
 
@@ -115,14 +115,16 @@ impl Installation {
         Some(self.home.join(format!("classes-{}.jsa", modified.as_secs())))
     }
 
-    /// A run of Java with Kafka's classes, to which the arguments of the class are to be added.
-    pub(super) fn java(&self, main_class: &str) -> Command {
+    /// A run of Java with Kafka's classes, to which the arguments of the class are to be added. What it unpacks lies in
+    /// `temporary`: a broker that is killed takes nothing away itself.
+    pub(super) fn java(&self, main_class: &str, temporary: &Path) -> Command {
         let logging = self.home.join("log4j2.properties");
         let mut command = Command::new("java");
         command
             .args(JAVA_OPTIONS)
             .args(&self.archive_option)
             .arg(format!("-Dlog4j2.configurationFile={}", text(&logging)))
+            .arg(format!("-Djava.io.tmpdir={}", text(temporary)))
             .args(["-cp", &self.class_path, main_class])
             // What a user's shell adds to every Java is not part of a test.
             .env_remove("JAVA_TOOL_OPTIONS")
@@ -157,7 +159,7 @@ impl Installation {
     }
 
     fn run_format(&self, folder: &Path, scram_records: &[String]) {
-        let mut format = self.java("kafka.tools.StorageTool");
+        let mut format = self.java("kafka.tools.StorageTool", folder);
         format.args(["format", "--cluster-id", &id(), "--config"]).arg(folder.join("server.properties"));
         for record in scram_records {
             format.args(["--add-scram", record]);

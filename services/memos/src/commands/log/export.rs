@@ -27,7 +27,7 @@ fn commits(log: &dyn EventLog, topics: &[Topic]) -> anyhow::Result<Vec<Commit>> 
     let mut commits = Vec::new();
     for topic in topics.iter().filter(|topic| matches!(topic, Topic::Inlet(_))) {
         for partition in Partition::all(log.partitions_of(topic)) {
-            let next = log.committed(super::INLET_GROUP, topic, partition).context("read a committed position")?;
+            let next = log.committed(gateway::INLET_GROUP, topic, partition).context("read a committed position")?;
             commits.extend(next.map(|next| Commit { topic: topic.clone(), partition, next }));
         }
     }

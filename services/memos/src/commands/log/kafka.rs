@@ -27,6 +27,7 @@ pub(super) fn import(settings: &Settings, file: &Path) -> anyhow::Result<Counts>
     topics::ensure(&kafka, &settings.topics)
         .with_context(|| format!("set up the topics at {}", kafka.bootstrap_servers))?;
     let log = open(settings)?;
+    secret::agree(&log, &secret).context("use the archive's hash secret")?;
     if let Some(topic) = first_with_records(&log)? {
         anyhow::bail!(
             "{topic} holds records: an import fills a log of its own. Delete the topics, or set kafka.topic_prefix"
@@ -54,7 +55,8 @@ fn first_with_records(log: &dyn EventLog) -> anyhow::Result<Option<String>> {
     for topic in log.topics() {
         for partition in Partition::all(log.partitions_of(&topic)) {
             let from = log.watermarks(&topic, partition)?.low;
-            if !log.read(&topic, partition, from, event_log::Limits::default())?.records.is_empty() {
+            let batch = log.read(&topic, partition, from, event_log::Limits::default())?;
+            if batch.records.iter().any(|stored| !secret::is_check(&stored.record)) {
                 return Ok(Some(topic.to_string()));
             }
         }

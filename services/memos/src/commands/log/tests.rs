@@ -66,7 +66,7 @@ fn fill(log: &dyn EventLog) {
     for number in 0..4 {
         append(log, &inlet(), first, record(b"theirs", Some(&format!("raw {number}")), 1));
     }
-    log.commit(INLET_GROUP, &inlet(), first, Offset::new(3)).expect("noted");
+    log.commit(gateway::INLET_GROUP, &inlet(), first, Offset::new(3)).expect("noted");
     append(log, &Topic::DeadLetters, first, record(b"", Some("bad"), 1));
 }
 

@@ -9,6 +9,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
 
 use memos_client::Client;
 use testkit::Random;
@@ -205,9 +206,16 @@ fn inflict(cluster: &mut Cluster, broker: &Broker, harm: Harm, random: &mut Rand
             let number = random.index(2);
             let (name, heir) = (format!("{kind}-{number}"), format!("{kind}-{}", other(number)));
             cluster.server(&name).pause();
+            let paused = Instant::now();
             let all = f64::from(12);
             let owned = format!("memos_{}_partitions", kind.replace('-', "_"));
             wait_until(DEADLINE, &format!("{heir} has taken over"), || cluster.server(&heir).metric(&owned) >= all);
+            let reading =
+                cluster.server(&heir).metric(&format!("memos_{}_takeover_seconds_sum", kind.replace('-', "_")));
+            eprintln!(
+                "{heir} owns all partitions {:.1?} after {name} fell silent; reading them took {reading:.3} s in all so far",
+                paused.elapsed()
+            );
             cluster.server(&name).resume();
         }
         Harm::Broker { killed } => {

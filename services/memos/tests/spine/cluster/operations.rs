@@ -1,0 +1,54 @@
+//! What an operator does wrong, and is told.
+
+use super::processes::{BROKER, Cluster, Size, command};
+use crate::harness::{DEADLINE, seed, wait_until};
+
+/// What a command says that fails.
+#[track_caller]
+fn refused(cluster: &Cluster, name: &str, arguments: &[&str]) -> String {
+    let output = command(cluster, name, arguments);
+    assert!(!output.status.success(), "memos {} succeeded", arguments.join(" "));
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+#[test]
+fn a_service_that_cannot_work_says_why() {
+    let seed = seed("operations over Kafka", "no topics, another count, another secret, a second instance, no broker");
+    let root = tempfile::tempdir().expect("a directory");
+    let mut cluster = Cluster::new(&BROKER, root.path(), "wrong", seed, Size::ONE);
+    let text = refused(&cluster, "consolidator-0", &["consolidator"]);
+    assert!(text.contains("wrong.") && text.contains("topic"), "the topics are missing: {text}");
+    let text = refused(&cluster, "topics", &["topics", "--verify"]);
+    assert!(text.contains("missing"), "{text}");
+    cluster.make_topics();
+    let text = cluster.run("topics", &["topics"]);
+    assert!(!text.contains("created") && text.contains(" 0 differences"), "a second time: {text}");
+
+    let text = refused(&cluster, "consolidator-0", &["consolidator", "--set", "kafka.partitions=5"]);
+    assert!(text.contains("12 partitions") && text.contains('5'), "{text}");
+    let text = refused(&cluster, "topics", &["topics", "--set", "topics.retention_days.interactions=30"]);
+    assert!(text.contains("DIFFERS") && text.contains("retention.ms"), "{text}");
+
+    let other = root.path().join("other.secret");
+    std::fs::write(&other, format!("{:064x}\n", seed + 1)).expect("another secret");
+    let secret = format!("data.hash_secret_file={}", other.display());
+    let text = refused(&cluster, "recall-0", &["recall", "--set", &secret]);
+    assert!(text.contains("another hash secret"), "{text}");
+
+    let far = "kafka.bootstrap_servers=127.0.0.1:1";
+    let text = refused(&cluster, "gateway-0", &["gateway", "--set", far, "--set", "kafka.delivery_timeout_ms=1500"]);
+    assert!(text.contains("127.0.0.1:1"), "{text}");
+
+    cluster.start();
+    let text = refused(&cluster, "consolidator-0", &["consolidator", "--listen", "127.0.0.1:0"]);
+    assert!(text.contains("another memos is running"), "two on one directory: {text}");
+    // With nobody to ask, the gateway says so, and it does not say that nothing is remembered.
+    cluster.take("recall-0").stop();
+    let client = cluster.server("gateway-0").client();
+    let code = || {
+        let asked = crate::harness::block_on(client.memories(memos_client::Owner::User("alice"), &Default::default()));
+        asked.err().and_then(|error| error.code().map(str::to_owned)).unwrap_or_default()
+    };
+    wait_until(DEADLINE, "the gateway says that recall is away", || code() == "unavailable");
+    cluster.stop();
+}
