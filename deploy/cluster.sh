@@ -69,6 +69,7 @@ if [[ ! -e "$DIR/kafka/data/meta.properties" ]]; then
 fi
 (java_kafka kafka.Kafka "$DIR/kafka/server.properties") >>"$DIR/kafka.log" 2>&1 &
 pids[kafka]=$!
+renice -n 5 -p "${pids[kafka]}" >/dev/null
 until_ready kafka kcat -b "$BROKER" -L -m 2
 say "Kafka listens on $BROKER"
 
@@ -77,15 +78,18 @@ export MEMOS__TOPICS__REPLICATION_FACTOR=1 MEMOS__TOPICS__MIN_INSYNC_REPLICAS=1
 export MEMOS__GATEWAY__RECALL__URLS="[\"http://127.0.0.1:$((PORT + 1))\"]"
 "$BIN/memos" topics --data "$DIR/topics"
 
+# start NAME PORT PRIORITY…
 start() {
   local name="$1" port="$2"
-  "$BIN/memos" "$name" --data "$DIR/$name" --listen "127.0.0.1:$port" --set "group.instance=$name" \
+  shift 2
+  "$@" "$BIN/memos" "$name" --data "$DIR/$name" --listen "127.0.0.1:$port" --set "group.instance=$name" \
     >>"$DIR/$name.log" 2>&1 &
   pids[$name]=$!
 }
+# Where all share a few processors, who answers goes before who writes: a question waits for nobody, and an event has time.
 start recall "$((PORT + 1))"
-start working-memory "$((PORT + 2))"
-start consolidator "$((PORT + 3))"
+start working-memory "$((PORT + 2))" nice -n 10
+start consolidator "$((PORT + 3))" nice -n 10
 start gateway "$PORT"
 offset=1
 for name in recall working-memory consolidator; do
