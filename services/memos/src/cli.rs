@@ -328,7 +328,7 @@ pub(crate) enum LogCommand {
     /// The file is JSON lines with a checksum at its end. Stop memos first, so that the copy is complete. The file holds
     /// everything memos knows, and the hash secret: keep it as safe as the data directory.
     #[command(
-        after_help = "Examples:\n  memos log export --data ./data memos-log.jsonl\n  memos log export --kafka memos-log.jsonl"
+        after_help = "Example: memos log export --data ./data memos-log.jsonl\nExample: memos log export --kafka memos-log.jsonl"
     )]
     Export {
         /// The file; `-` writes to standard output.
@@ -347,7 +347,7 @@ pub(crate) enum LogCommand {
     /// way says so, and its topics have to be deleted before the next try. Offsets may differ from those in the old log;
     /// what memos remembers does not.
     #[command(
-        after_help = "Examples:\n  memos log import --data ./copy --partitions 8 memos-log.jsonl\n  memos log import --kafka memos-log.jsonl"
+        after_help = "Example: memos log import --data ./copy --partitions 8 memos-log.jsonl\nExample: memos log import --kafka memos-log.jsonl"
     )]
     Import {
         /// The file; `-` reads standard input.
@@ -377,7 +377,7 @@ pub(crate) struct DumpArgs {
 
 /// Flags of `memos verify`.
 #[derive(Args, Clone, Debug)]
-#[command(after_help = "Examples:\n  memos verify --data ./data\n  memos verify --kafka --data ./recall-0")]
+#[command(after_help = "Example: memos verify --data ./data\nExample: memos verify --kafka --data ./recall-0")]
 pub(crate) struct VerifyArgs {
     /// The log on Kafka that the settings name. The data directory may hold the store of a consolidator or of recall,
     /// which is compared in the partitions that it has wholly read; without a store only the log itself is looked at.

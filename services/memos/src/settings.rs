@@ -144,7 +144,9 @@ impl Group {
     /// Membership of this group, which divides the partitions of `topic`.
     pub(crate) fn membership(&self, group: &str, topic: event_log::Topic) -> MembershipSettings {
         // A gateway is a member once for each of its inlets.
-        let instance = (!self.instance.is_empty()).then(|| format!("{}.{topic}", self.instance));
+        // Who keeps nothing of a partition gains nothing by finding it again, and may come back under its name at any time.
+        let keeps = !matches!(topic, event_log::Topic::Inlet(_));
+        let instance = (keeps && !self.instance.is_empty()).then(|| self.instance.clone());
         MembershipSettings {
             session_timeout: Duration::from_millis(self.session_timeout_ms),
             drain_timeout: Duration::from_millis(self.drain_timeout_ms),
