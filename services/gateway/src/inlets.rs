@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use event_log::inlet::{self, InletLimits, Refused};
 use event_log::ownership::Ownership;
-use event_log::{EventLog, InletName, Record, Topic};
+use event_log::{EventLog, InletName, Record, Topic, now};
 use memory_core::event::UnknownFields;
 use memory_core::{Event, TenantId, Timestamp};
 use memos_client::inlet::TENANT;
@@ -130,10 +130,11 @@ impl From<Refused> for Refusal {
     }
 }
 
-/// When a record arrived first. Nobody can be later than the log says, and who claims to be earlier than they are only
-/// has themselves forgotten.
+/// When a record arrived first. Nobody can be later than the log says, or than now where the topic's times are its
+/// producers' own: a window that began in the future would never be closed for silence. Who claims to be earlier than
+/// they are only has themselves forgotten.
 pub(crate) fn arrived(record: &Record) -> Timestamp {
     let noted = record.header(ARRIVED).and_then(|value| std::str::from_utf8(value).ok());
     let noted = noted.and_then(|micros| micros.parse().ok()).map(Timestamp::from_micros);
-    noted.map_or(record.timestamp, |noted| noted.min(record.timestamp))
+    noted.map_or(record.timestamp, |noted| noted.min(record.timestamp)).min(now())
 }

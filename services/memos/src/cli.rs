@@ -200,7 +200,7 @@ impl ServiceArgs {
 
 /// Flags of `memos topics`.
 #[derive(Args, Clone, Debug)]
-#[command(after_help = "Example: memos topics --set kafka.bootstrap_servers=localhost:9092")]
+#[command(after_help = "Example: memos topics --config memos.toml")]
 pub(crate) struct TopicsArgs {
     /// Make nothing, only look.
     #[arg(long)]

@@ -289,7 +289,9 @@ impl Round {
 /// What of a refused record is kept. One that is larger than an inlet takes may be too large for our own topic, too;
 /// its letter says where it lies and keeps no bytes of it.
 fn kept(record: Record) -> Record {
-    if record.weight() <= InletLimits::default().max_bytes + HEADERS_MAX {
+    // Apart from each other: escaped in a letter, a byte of a header's name may become six.
+    let value = record.value.as_ref().map_or(0, Vec::len);
+    if value <= InletLimits::default().max_bytes && record.weight() - value <= HEADERS_MAX {
         return record;
     }
     let mut headers = record.headers;

@@ -15,7 +15,7 @@ pub(crate) fn run(args: &ConfigArgs, out: &mut impl Write) -> anyhow::Result<()>
     }
     let loaded = settings::load(&args.settings)?;
     // The sources stand in one column, but a long value does not push the others off the screen.
-    let line = |setting: &Setting| format!("{} = {}", setting.key, setting.value);
+    let line = |setting: &Setting| format!("{} = {}", setting.key, shown(setting));
     let width = loaded.origins.iter().map(|setting| line(setting).len()).filter(|length| *length <= 48).max();
     let width = width.unwrap_or_default();
     let mut section = "";
@@ -28,6 +28,17 @@ pub(crate) fn run(args: &ConfigArgs, out: &mut impl Write) -> anyhow::Result<()>
         writeln!(out, "{:width$}  # {}", line(setting), setting.source)?;
     }
     Ok(())
+}
+
+/// The value, unless it is a secret. A properties table of librdkafka may hold one under any name.
+fn shown(setting: &Setting) -> &str {
+    let secret = ["password", "internal_key", "kafka.extra"].iter().any(|name| setting.key.ends_with(name));
+    let empty = matches!(setting.value.as_str(), "\"\"" | "{}" | "{  }" | "{ }");
+    match (secret && !empty, setting.key.ends_with("extra")) {
+        (false, _) => &setting.value,
+        (true, false) => "\"***\"",
+        (true, true) => "{ } # not shown",
+    }
 }
 
 #[cfg(test)]
@@ -54,6 +65,21 @@ mod tests {
         std::fs::write(&file, &text).expect("the file is written");
         let args = SettingsArgs { config: Some(file), ..SettingsArgs::default() };
         assert_eq!(settings::load(&args).expect("it loads").settings.recall.batch_records, 7);
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let set = [
+            "kafka.security.password=hunter2",
+            "kafka.security.key_password=hunter2",
+            "gateway.recall.internal_key=hunter2hunter2hunter2hunter2hunter2",
+            "recall.server.internal_key=hunter2hunter2hunter2hunter2hunter2",
+            "kafka.extra={ \"ssl.key.pem\" = \"hunter2\" }",
+        ];
+        let settings = SettingsArgs { set: set.map(str::to_owned).to_vec(), ..SettingsArgs::default() };
+        let text = printed(&ConfigArgs { settings, defaults: false });
+        assert!(!text.contains("hunter2"), "{text}");
+        assert!(text.contains("kafka.security.username = \"\" "), "what is no secret is shown: {text}");
     }
 
     #[test]

@@ -53,10 +53,11 @@ pub(crate) fn run(service: Service, args: &ServiceArgs, out: &mut impl Write) ->
     let loaded = settings::load(&args.settings(service))?;
     init_logging(&loaded.settings.logging)?;
     let stop = Stop::new();
-    stop.on_signals().context("catch signals")?;
     // The server belongs to the runtime it is bound in.
     let system = actix_rt::System::new();
     let started = system.block_on(async { start(service, &loaded.settings) })?;
+    // Until here a signal ends the process at once, which is right: there is nothing to finish.
+    stop.on_signals().context("catch signals")?;
     writeln!(out, "memos {} listens on http://{}", service.name(), started.address)?;
     out.flush()?;
     started.process.serve(&system, started.server, stop)

@@ -132,6 +132,11 @@ impl Mechanism {
     }
 }
 
+/// A setting that would say something else than the rest, without a word.
+fn ignored(setting: &'static str, protocol: Protocol, reason: &'static str) -> Error {
+    Error::Setting { setting, value: protocol.name().to_owned(), reason }
+}
+
 impl Security {
     pub(super) fn validate(&self) -> Result<(), Error> {
         let refuse = |setting, reason| Err(Error::Setting { setting, value: "empty".to_owned(), reason });
@@ -141,6 +146,15 @@ impl Security {
         }
         if self.protocol.sasl() && !bearer && self.username.is_empty() {
             return refuse("security.username", "SASL needs a user");
+        }
+        let given = |path: &PathBuf| !path.as_os_str().is_empty();
+        let logs_in = !self.username.is_empty() || given(&self.password_file) || given(&self.token_file);
+        if logs_in && !self.protocol.sasl() {
+            return Err(ignored("security.protocol", self.protocol, "who logs in needs sasl_ssl or sasl_plaintext"));
+        }
+        let certified = given(&self.ca_file) || given(&self.certificate_file);
+        if certified && !matches!(self.protocol, Protocol::Ssl | Protocol::SaslSsl) {
+            return Err(ignored("security.protocol", self.protocol, "certificates need ssl or sasl_ssl"));
         }
         if self.certificate_file.as_os_str().is_empty() != self.key_file.as_os_str().is_empty() {
             return refuse("security.key_file", "a certificate and its key go together");

@@ -147,6 +147,11 @@ impl KafkaSettings {
         if self.queue_bytes > 1 << 30 {
             return refuse("queue_bytes", self.queue_bytes.to_string(), "at most 1 GiB may wait");
         }
+        if self.max_record_bytes < 2 << 20 {
+            let reason =
+                "the dead letter of a record of 1 MiB has to fit; `memos topics` sets the topics' limit accordingly";
+            return refuse("max_record_bytes", self.max_record_bytes.to_string(), reason);
+        }
         if self.max_record_bytes > 64 << 20 {
             return refuse("max_record_bytes", self.max_record_bytes.to_string(), "a record holds at most 64 MiB");
         }

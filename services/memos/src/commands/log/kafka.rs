@@ -27,6 +27,11 @@ pub(super) fn import(settings: &Settings, file: &Path) -> anyhow::Result<Counts>
     topics::ensure(&kafka, &settings.topics)
         .with_context(|| format!("set up the topics at {}", kafka.bootstrap_servers))?;
     let log = open(settings)?;
+    if let Some(topic) = archive.header.topics.iter().find(|topic| !log.topics().contains(topic)) {
+        anyhow::bail!(
+            "the archive has {topic}, which is not in gateway.inlets: add it, or its records would have no place"
+        );
+    }
     secret::agree(&log, &secret).context("use the archive's hash secret")?;
     if let Some(topic) = first_with_records(&log)? {
         anyhow::bail!(
@@ -54,10 +59,16 @@ fn open(settings: &Settings) -> anyhow::Result<KafkaLog> {
 fn first_with_records(log: &dyn EventLog) -> anyhow::Result<Option<String>> {
     for topic in log.topics() {
         for partition in Partition::all(log.partitions_of(&topic)) {
-            let from = log.watermarks(&topic, partition)?.low;
-            let batch = log.read(&topic, partition, from, event_log::Limits::default())?;
-            if batch.records.iter().any(|stored| !secret::is_check(&stored.record)) {
-                return Ok(Some(topic.to_string()));
+            let mut at = log.watermarks(&topic, partition)?.low;
+            loop {
+                let batch = log.read(&topic, partition, at, event_log::Limits::default())?;
+                if batch.records.iter().any(|stored| !secret::is_check(&stored.record)) {
+                    return Ok(Some(topic.to_string()));
+                }
+                if batch.next == at {
+                    break;
+                }
+                at = batch.next;
             }
         }
     }

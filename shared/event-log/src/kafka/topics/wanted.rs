@@ -89,7 +89,8 @@ impl TopicSettings {
             Topic::Inlet(_) => self.retention_days.inlets,
             Topic::Working | Topic::Memories | Topic::Receipts => return None,
         };
-        Some(days * 24 * HOUR_MS)
+        // As everywhere in the settings, 0 keeps them for good.
+        if days == 0 { None } else { Some(days * 24 * HOUR_MS) }
     }
 }
 
