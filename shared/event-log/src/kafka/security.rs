@@ -241,6 +241,24 @@ mod tests {
     }
 
     #[test]
+    fn what_the_protocol_would_leave_out_is_refused() {
+        let plain = Security::default();
+        plain.validate().expect("nothing is asked for");
+        let user = Security { username: "memos".to_owned(), ..Security::default() };
+        let token = Security { token_file: "token".into(), ..Security::default() };
+        let authority = Security { ca_file: "ca.pem".into(), ..Security::default() };
+        for security in [&user, &token, &authority] {
+            let text = security.validate().expect_err("it would be sent in clear").to_string();
+            assert!(text.contains("security.protocol"), "{text}");
+        }
+        let over = Security { protocol: Protocol::SaslPlaintext, ..authority };
+        assert!(over.validate().is_err(), "certificates mean nothing without TLS");
+        Security { protocol: Protocol::SaslSsl, ca_file: "ca.pem".into(), ..user }
+            .validate()
+            .expect("it fits together");
+    }
+
+    #[test]
     fn a_secret_comes_from_one_place() {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let file = dir.path().join("password");

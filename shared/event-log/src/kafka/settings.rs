@@ -209,6 +209,13 @@ mod tests {
     }
 
     #[test]
+    fn the_letter_of_the_largest_record_fits() {
+        let with = |max_record_bytes| KafkaSettings { max_record_bytes, ..KafkaSettings::default() }.validate();
+        assert!(with(1_000_000).is_err());
+        with(2 << 20).expect("it fits");
+    }
+
+    #[test]
     fn unknown_fields_are_refused_and_known_ones_taken() {
         let parse = serde_json::from_str::<KafkaSettings>;
         assert!(parse(r#"{"bootstrap": "x"}"#).is_err());

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use event_log::ownership::{Change, Ownership, Revoked};
-use event_log::{Error, EventLog, Offset, Record};
+use event_log::{Error, EventLog, Offset, Record, now};
 use gateway::{InletOwnership, InletReader, Taken};
 use memory_core::{Partition, Timestamp};
 use serde_json::{Value, json};
@@ -215,6 +215,28 @@ fn a_record_that_is_too_large_stops_nobody() {
     let letter = letters(&log).remove(0);
     assert_eq!((letter.reason.as_str(), letter.original.value), ("too_large", None), "only its place is kept");
     assert_eq!(letter.found.offset, Offset::FIRST);
+}
+
+#[test]
+fn headers_that_would_swell_in_a_letter_are_not_kept() {
+    let log = log(64 << 20);
+    let swells = Record { headers: vec![("\u{1}".repeat(200 << 10), None)], ..record(&json!({}), &[]) };
+    append(&log, 0, vec![swells]);
+    let parted = Parted::new(settings(), Arc::clone(&log));
+    assert_eq!(parted.reader().take().expect("the log works"), Taken { accepted: 0, dead_lettered: 1 });
+    let letter = letters(&log).remove(0);
+    assert!(letter.original.headers.is_empty() && letter.original.value.is_none(), "only its place is kept");
+}
+
+#[test]
+fn nobody_arrives_in_the_future() {
+    let log = log(1 << 20);
+    // What a topic says whose times are its producers' own, of whom one counts in other units.
+    let ahead = Timestamp::from_micros(now().micros() * 1_000);
+    append(&log, 0, vec![Record { timestamp: ahead, ..record(&turn("ahead", "u"), &[]) }]);
+    let parted = Parted::new(settings(), Arc::clone(&log));
+    assert_eq!(parted.reader().take().expect("the log works").accepted, 1);
+    assert!(log.events()[0].arrived <= now(), "its window would be closed by no silence");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use memos_client::EventStatus;
+use serde_json::json;
 use testkit::Random;
 
 use super::processes::{BROKER, Cluster, Size, command};
@@ -13,6 +14,7 @@ use crate::harness::{
     ArchiveText, Load, Publisher, Server, block_on, data_dir, hash, is_long, run, seed, verify, wait_for_status,
     wait_until_final,
 };
+use crate::hostile::http::post_json;
 
 /// No tick may move a boundary while windows are decided anew.
 const NO_TICKS: &str = "working_memory.idle_tick_seconds=0";
@@ -38,7 +40,12 @@ fn record(root: &Path, seed: u64) -> Recorded {
     server.stop();
     // Windows that nothing has closed are part of what must come out the same.
     let server = Server::start(&dir, &["--set", NO_TICKS]);
-    let open = all(&server, &mut publisher, Load::small_talk);
+    let mut open = all(&server, &mut publisher, Load::small_talk);
+    // A log that moves has its inlets with it, and where the gateway has read them to.
+    let published = json!({"id": "by-inlet", "user_id": "a-product", "role": "user", "content": "I live in Turin."});
+    let reply = post_json(&server.url, "/v1/inlets/events", &published);
+    assert_eq!(reply.status, 202, "{reply:?}");
+    open.push("by-inlet".to_owned());
     wait_until_recallable(&server, &open);
     let next = publisher.load.users().map(|user| (user.to_owned(), server.next_seq(user))).collect();
     server.stop();
@@ -120,12 +127,15 @@ fn a_log_moves_to_kafka_and_back() {
     for (prefix, partitions) in [("twelve", "12"), ("five", "5")] {
         let mut cluster = Cluster::new(&BROKER, root.path(), prefix, seed, Size::ONE);
         cluster.set(&[NO_TICKS, &format!("kafka.partitions={partitions}")]);
+        let nowhere = ["log", "import", "--kafka", &file.to_string_lossy(), "--set", "gateway.inlets=[]"];
+        let text = refused(&cluster, &nowhere);
+        assert!(text.contains("inlet.events") && text.contains("gateway.inlets"), "an inlet has no topic: {text}");
         cluster.run("import", &["log", "import", "--kafka", &file.to_string_lossy()]);
         cluster.start();
         recorded.assert_same(&mut cluster, &format!("moved to Kafka with {partitions} partitions"));
         back = root.path().join(format!("from-{prefix}.jsonl"));
         cluster.run("export", &["log", "export", "--kafka", &back.to_string_lossy()]);
-        let text = refused(&cluster, &file);
+        let text = refused(&cluster, &["log", "import", "--kafka", &file.to_string_lossy()]);
         assert!(text.contains("holds records"), "an import into a log that is not empty: {text}");
     }
     let home = root.path().join("home");
@@ -139,8 +149,8 @@ fn a_log_moves_to_kafka_and_back() {
 }
 
 /// What an import says that is refused.
-fn refused(cluster: &Cluster, file: &Path) -> String {
-    let output = command(cluster, "import", &["log", "import", "--kafka", &file.to_string_lossy()]);
+fn refused(cluster: &Cluster, arguments: &[&str]) -> String {
+    let output = command(cluster, "import", arguments);
     assert!(!output.status.success(), "it was taken");
     String::from_utf8_lossy(&output.stderr).into_owned()
 }

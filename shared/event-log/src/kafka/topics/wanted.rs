@@ -195,6 +195,18 @@ mod tests {
     }
 
     #[test]
+    fn zero_days_keep_for_good() {
+        let retention_days = TopicSettingsRetention { interactions: 0, ..TopicSettingsRetention::default() };
+        let (topics, settings) =
+            (TopicSettings { retention_days, ..TopicSettings::default() }, KafkaSettings::default());
+        assert_eq!(to_create(&Topic::Interactions, &topics, &settings)["retention.ms"], "-1");
+        let kept =
+            to_verify(&Topic::Interactions, &topics, &settings).into_iter().find(|(name, _)| *name == "retention.ms");
+        let (_, rule) = kept.expect("it is looked at");
+        assert!(rule.holds("-1") && !rule.holds("604800000"));
+    }
+
+    #[test]
     fn what_keeps_less_or_longer_than_promised_differs() {
         assert!(!Rule::AtMost(5).holds("9223372036854775807"));
         assert!(!Rule::AtLeastOrForGood(5).holds("4"));
