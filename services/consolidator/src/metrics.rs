@@ -43,12 +43,13 @@ impl Metrics {
             snapshots: registry
                 .counter("memos_consolidator_snapshots_total", "Snapshots of subjects that were written."),
             bank_bytes: registry.gauge("memos_consolidator_bank_bytes", "Bytes of banks in RAM, roughly."),
-            partitions: registry.gauge("memos_consolidator_partitions", "Partitions that this process owns."),
+            partitions: registry
+                .gauge("memos_consolidator_partitions", "Partitions that this process owns and works on."),
             takeovers: registry
                 .counter("memos_consolidator_takeovers_total", "Partitions that this process has taken over."),
             takeover_seconds: registry.histogram(
                 "memos_consolidator_takeover_seconds",
-                "Time to read a partition's steps to the end before working on it.",
+                "From the assignment of a partition until it is worked on.",
                 &service_runtime::LATENCY_BUCKETS,
             ),
             lost: registry.counter(

@@ -1,7 +1,8 @@
 //! The loop: read, decide, append, apply.
 //!
 //! A partition is worked on only while it is owned, and changes hands between two batches. A new owner reads `memories` to
-//! the end before it decides anything. That another process has taken a partition over may be news to this one for a
+//! the end before it decides anything, one batch at a time: meanwhile the others are worked on, and it may be taken away
+//! again. That another process has taken a partition over may be news to this one for a
 //! while, if it was paused: what it still appends counts only where nobody else has written since, because every step
 //! names the one it was decided on. Where it lost, this run of it is over: it goes on under a new name, so that nothing it
 //! wrote before can be taken for what it writes now, and a tombstone for a record that lost names only that record.
@@ -32,6 +33,9 @@ const IDLE_WAIT: Duration = Duration::from_millis(100);
 /// How long the log gets to drain a full queue before the next try.
 const FULL_WAIT: Duration = Duration::from_millis(5);
 
+/// How long partitions are taken over before those that are worked on have their turn.
+const TAKE_OVER_SHARE: Duration = Duration::from_millis(500);
+
 /// How often an idle owner looks whether somebody else wrote to its partitions.
 const LOOK_ROUND: Duration = Duration::from_secs(1);
 
@@ -47,11 +51,19 @@ pub(crate) struct Worker {
     banks: Banks,
     /// This run of this process, until a step of it loses: it is in the key of every record it writes.
     writer: Uuid,
-    /// What is owned, and where to read on in `consolidations`.
+    /// What is owned and not read to the end yet.
+    taking_over: BTreeMap<Partition, TakeOver>,
+    /// What is owned and worked on, and where to read on in `consolidations`.
     next: BTreeMap<Partition, Offset>,
     /// The newest records of `consolidations` that were read, for the steps to tell.
     read: BTreeMap<Partition, Anchor>,
     looked_round: Instant,
+}
+
+/// The reading of `memories` by a new owner.
+struct TakeOver {
+    assigned: Instant,
+    begun: bool,
 }
 
 /// A decision: a step, and what it was decided on.
@@ -74,6 +86,7 @@ impl Worker {
             banks: Banks::new(settings.bank_bytes),
             settings,
             writer: Uuid::now_v7(),
+            taking_over: BTreeMap::new(),
             next: BTreeMap::new(),
             read: BTreeMap::new(),
             looked_round: Instant::now(),
@@ -85,10 +98,7 @@ impl Worker {
         tracing::info!(writer = %self.writer, "consolidator runs");
         let mut seen = 0;
         while !self.stop.is_stopped() {
-            self.change_hands()?;
-            // Who owns nothing is ready as well: it is there for when another one is not.
-            self.health.set(NAME, State::Ready);
-            let mut busy = false;
+            let mut busy = self.take_over_for(TAKE_OVER_SHARE)?;
             for partition in self.next.keys().copied().collect::<Vec<_>>() {
                 self.change_hands()?;
                 busy |= self.turn(partition)?;
@@ -101,29 +111,54 @@ impl Worker {
         Ok(())
     }
 
-    /// Takes over what was assigned and lets go of what was revoked. Nothing is in flight.
+    /// Takes what was assigned and lets go of what was revoked. Nothing is in flight.
     fn change_hands(&mut self) -> Result<(), Error> {
         while let Some(change) = self.ownership.next(Duration::ZERO)? {
             match change {
                 Hand::Assigned(partitions) => {
-                    self.health.set(NAME, State::Starting);
-                    for partition in partitions {
-                        self.take_over(partition)?;
-                    }
-                    self.health.set(NAME, State::Ready);
+                    let assigned = Instant::now();
+                    let begins = |partition| (partition, TakeOver { assigned, begun: false });
+                    self.taking_over.extend(partitions.into_iter().map(begins));
                 }
                 Hand::Revoked(revoked) => self.let_go(&revoked),
             }
-            self.metrics.partitions.set(i64::try_from(self.next.len()).unwrap_or(i64::MAX));
         }
         Ok(())
     }
 
-    /// Reads `memories` to its end, so that nothing is decided twice, and goes on from where the steps say.
-    fn take_over(&mut self, partition: Partition) -> Result<(), Error> {
-        let started = Instant::now();
-        self.replica.begin(partition)?;
-        self.replica.catch_up(partition)?;
+    /// Takes over what was assigned, for about so long; `false` when there is nothing to take over.
+    fn take_over_for(&mut self, share: Duration) -> Result<bool, Error> {
+        let began = Instant::now();
+        loop {
+            self.change_hands()?;
+            self.show_hands();
+            if !self.take_over()? {
+                return Ok(false);
+            }
+            if self.stop.is_stopped() || began.elapsed() >= share {
+                return Ok(true);
+            }
+        }
+    }
+
+    fn show_hands(&self) {
+        self.metrics.partitions.set(i64::try_from(self.next.len()).unwrap_or(i64::MAX));
+        // Who owns nothing is ready as well: it is there for when another one is not.
+        self.health.set(NAME, if self.taking_over.is_empty() { State::Ready } else { State::Starting });
+    }
+
+    /// Reads a batch of `memories` of a partition that was assigned. At the end, when nothing can be decided twice, goes
+    /// on from where the steps say. `false` when there is nothing to take over.
+    fn take_over(&mut self) -> Result<bool, Error> {
+        let Some(mut entry) = self.taking_over.first_entry() else { return Ok(false) };
+        let partition = *entry.key();
+        if !std::mem::replace(&mut entry.get_mut().begun, true) {
+            self.replica.begin(partition)?;
+        }
+        if self.replica.advance(partition)?.is_some() {
+            return Ok(true);
+        }
+        let took = entry.remove().assigned.elapsed();
         // The steps that were just read may tell of more of it than the store knew.
         self.store.check_anchor(&*self.log, &Topic::Consolidations, partition)?;
         let next = self.store.position(self.log.id(), &Topic::Consolidations, partition)?;
@@ -131,16 +166,16 @@ impl Worker {
         let read = self.store.anchor(self.log.id(), &Topic::Consolidations, partition)?;
         self.read.extend(read.map(|anchor| (partition, anchor)));
         self.bury_losers(partition)?;
-        let took = started.elapsed();
         self.metrics.takeovers.inc();
         self.metrics.takeover_seconds.observe(took.as_secs_f64());
         tracing::info!(%partition, %next, seconds = took.as_secs_f64(), "partition taken over");
-        Ok(())
+        Ok(true)
     }
 
     fn let_go(&mut self, revoked: &Revoked) {
         let partitions = self.log.partitions();
         for partition in &revoked.partitions {
+            self.taking_over.remove(partition);
             self.next.remove(partition);
             self.read.remove(partition);
             self.metrics.forget(*partition);

@@ -24,7 +24,7 @@ pub(crate) mod worker;
 pub use places::GROUP as INLET_GROUP;
 pub use reader::{InletReader, Taken};
 
-/// Says which partitions of each inlet this gateway reads: over Kafka a member of the group [`INLET_GROUP`] for each.
+/// Says which partitions of each inlet this gateway reads: over Kafka as one member of the group [`INLET_GROUP`].
 pub type InletOwnership = BTreeMap<InletName, Box<dyn Ownership>>;
 
 /// The header that keeps the arrival of a record that is sent in again, in microseconds since 1970. Some logs give

@@ -9,6 +9,7 @@ pub(crate) struct GatewayMetrics {
     pub(crate) request_seconds: HistogramVec,
     pub(crate) interactions: IntCounterVec,
     pub(crate) inflight_bytes: IntGauge,
+    pub(crate) inlet_partitions: IntGauge,
     pub(crate) inlet_records: IntCounterVec,
     pub(crate) dead_letters: IntCounterVec,
 }
@@ -34,6 +35,8 @@ impl GatewayMetrics {
                 &["outcome"],
             ),
             inflight_bytes: metrics.gauge("memos_gateway_inflight_bytes", "Bytes of bodies that are being worked on."),
+            inlet_partitions: metrics
+                .gauge("memos_gateway_inlet_partitions", "Partitions of inlets that this process reads."),
             inlet_records: metrics.counters(
                 "memos_gateway_inlet_records_total",
                 "Records read from inlets: accepted or dead_lettered.",

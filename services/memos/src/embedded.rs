@@ -76,8 +76,7 @@ pub(crate) fn start(settings: &Settings) -> anyhow::Result<(Process, Edge)> {
     })?;
     let bound = gateway.server()?;
     let address = bound.addresses.first().copied().context("the server listens nowhere")?;
-    let mut threads = Threads::default();
-    let closes = Arc::clone(&store);
+    let (mut threads, closes) = (Threads::default(), Arc::clone(&store));
     threads.watch(
         consolidator::NAME,
         consolidator::spawn(consolidator::Parts {
@@ -111,7 +110,8 @@ pub(crate) fn start(settings: &Settings) -> anyhow::Result<(Process, Edge)> {
         closes.flush().context("flush the store")?;
         log.close().context("close the log")
     });
-    Ok((Process { threads, health, inner_stop: stop, close }, Edge { bound, address }))
+    let stop_timeout = settings.process.stop_timeout();
+    Ok((Process { threads, health, stop_timeout, inner_stop: stop, close }, Edge { bound, address }))
 }
 
 /// Watches the free disk space; the answer is false while it is low.

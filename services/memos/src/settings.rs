@@ -39,6 +39,7 @@ pub(crate) struct Settings {
     pub(crate) recall: Recall,
     pub(crate) rules: Rules,
     pub(crate) disk: DiskSettings,
+    pub(crate) process: Process,
     pub(crate) logging: LogSettings,
 }
 
@@ -58,8 +59,28 @@ impl Default for Settings {
             recall: Recall::default(),
             rules: Rules::default(),
             disk: DiskSettings::default(),
+            process: Process::default(),
             logging: LogSettings::default(),
         }
+    }
+}
+
+/// `[process]`: how it ends.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Process {
+    stop_timeout_seconds: u64,
+}
+
+impl Default for Process {
+    fn default() -> Self {
+        Self { stop_timeout_seconds: 25 }
+    }
+}
+
+impl Process {
+    pub(crate) const fn stop_timeout(&self) -> Duration {
+        Duration::from_secs(self.stop_timeout_seconds)
     }
 }
 
@@ -141,16 +162,13 @@ impl Default for Group {
 }
 
 impl Group {
-    /// Membership of this group, which divides the partitions of `topic`.
-    pub(crate) fn membership(&self, group: &str, topic: event_log::Topic) -> MembershipSettings {
-        // A gateway is a member once for each of its inlets.
-        // Who keeps nothing of a partition gains nothing by finding it again, and may come back under its name at any time.
-        let keeps = !matches!(topic, event_log::Topic::Inlet(_));
-        let instance = (keeps && !self.instance.is_empty()).then(|| self.instance.clone());
+    /// Membership of this group.
+    pub(crate) fn membership(&self, group: &str) -> MembershipSettings {
+        let instance = (!self.instance.is_empty()).then(|| self.instance.clone());
         MembershipSettings {
             session_timeout: Duration::from_millis(self.session_timeout_ms),
             drain_timeout: Duration::from_millis(self.drain_timeout_ms),
-            ..MembershipSettings::new(group, topic, instance)
+            ..MembershipSettings::new(group, instance)
         }
     }
 }
@@ -293,6 +311,7 @@ impl Settings {
         for (key, value) in positive {
             anyhow::ensure!(value > 0, "`{key}` must be at least 1");
         }
+        anyhow::ensure!(self.process.stop_timeout_seconds > 0, "`process.stop_timeout_seconds` must be at least 1");
         anyhow::ensure!((1..=4096).contains(&self.log.partitions), "`log.partitions` must be 1 to 4096");
         self.inlet_names()?;
         Ok(())

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use event_log::{Partition, Topic};
 use memory_store::Replica;
+use service_runtime::Stop;
 
 use crate::api::Recall;
 use crate::error::Error;
@@ -21,31 +22,38 @@ pub(crate) fn run(recall: &Recall, replica: &Replica) -> Result<(), Error> {
     for partition in &parts.served {
         // It asks the log where it ends as well: what follows reads at least up to there.
         replica.begin(*partition)?;
-        catch_up(replica, *partition)?;
-        recall.lock(*partition).tables_read = true;
-        tracing::info!(%partition, "long-term memory is restored");
-        if parts.stop.is_stopped() {
+        if !catch_up(replica, *partition, &parts.stop)? {
             return Ok(());
         }
+        recall.lock(*partition).tables_read = true;
+        tracing::info!(%partition, "long-term memory is restored");
     }
     let mut seen = 0;
     let mut reports = Reports::of(parts.served.len());
     while !parts.stop.is_stopped() {
+        let mut busy = false;
         for partition in &parts.served {
-            catch_up(replica, *partition)?;
+            busy |= replica.advance_working(*partition)?;
+            busy |= replica.advance(*partition)?.is_some();
         }
         if let Some(partition) = reports.due().and_then(|place| parts.served.get(place)) {
             report(recall, *partition)?;
         }
-        seen = parts.log.wait(seen, IDLE_WAIT);
+        if !busy {
+            seen = parts.log.wait(seen, IDLE_WAIT);
+        }
     }
     Ok(())
 }
 
-fn catch_up(replica: &Replica, partition: Partition) -> Result<(), Error> {
-    replica.catch_up_working(partition)?;
-    drop(replica.catch_up(partition)?);
-    Ok(())
+/// Reads both to the end; `false` when told to stop before that.
+fn catch_up(replica: &Replica, partition: Partition, stop: &Stop) -> Result<bool, Error> {
+    while !stop.is_stopped() {
+        if !replica.advance_working(partition)? && replica.advance(partition)?.is_none() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Shows how far behind the store is. A log that does not say where it ends right now changes nothing.

@@ -135,8 +135,9 @@ pub fn start_alone(parts: Parts) -> Result<Alone, Error> {
         return Err(Error::NoSuchPartition { partition, partitions });
     }
     let (log, store) = (Arc::clone(&parts.log), Arc::clone(&parts.store));
+    let limits = Limits { records: parts.settings.batch_records, bytes: parts.settings.batch_bytes };
     let (recall, listener) = prepare(parts);
-    let mut replica = Replica::new(log, store, Limits::default());
+    let mut replica = Replica::new(log, store, limits);
     replica.listen(listener);
     let following = recall.clone();
     let follow = move || follow::run(&following, &replica);

@@ -21,9 +21,9 @@ mod service;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use event_log::EventLog;
 use event_log::envelope::Interactions;
 use event_log::ownership::Ownership;
+use event_log::{EventLog, Limits};
 use memory_core::working_memory::Effects;
 use memory_core::{Recorded, Rules, WorkingMemory};
 use memory_store::Store;
@@ -91,6 +91,12 @@ pub(crate) struct Context {
     settings: Settings,
     fold: Fold,
     stop: Stop,
+}
+
+impl Context {
+    fn batch(&self) -> Limits {
+        Limits { records: self.settings.batch_records, bytes: self.settings.batch_bytes }
+    }
 }
 
 /// Starts working memory on a thread of its own, on which all actors live. The thread ends when told to stop, or with

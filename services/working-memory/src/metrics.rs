@@ -50,12 +50,13 @@ impl Metrics {
                 "Time to fold one batch of events and to log what came of it.",
                 &service_runtime::LATENCY_BUCKETS,
             ),
-            partitions: registry.gauge("memos_working_memory_partitions", "Partitions that this process owns."),
+            partitions: registry
+                .gauge("memos_working_memory_partitions", "Partitions that this process owns and works on."),
             takeovers: registry
                 .counter("memos_working_memory_takeovers_total", "Partitions that this process has taken over."),
             takeover_seconds: registry.histogram(
                 "memos_working_memory_takeover_seconds",
-                "Time to read a partition's states and windows to the end before working on it.",
+                "From the assignment of a partition until it is worked on.",
                 &service_runtime::LATENCY_BUCKETS,
             ),
             written_again: registry.counter(

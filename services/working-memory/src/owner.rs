@@ -6,7 +6,9 @@
 //! was not covered before. What remains is `working`, which is compacted: an older row over a newer one is written over
 //! again by the owner. `deploy/decisions/009-two-writers.md` has the reasons.
 
+use std::cell::Cell;
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -60,20 +62,51 @@ pub(crate) struct Owner {
     kept_house: Instant,
 }
 
+/// Who is to own a partition.
+pub(crate) struct TakesOver {
+    pub(crate) partition: Partition,
+    pub(crate) assigned: Instant,
+    /// Whether the partition is worked on.
+    pub(crate) done: Rc<Cell<bool>>,
+}
+
+impl TakesOver {
+    /// Takes the partition over, and works on it until it is to be given up or the process stops.
+    pub(crate) async fn run(
+        self,
+        parts: Context,
+        metrics: Metrics,
+        let_go: watch::Receiver<Option<LetGo>>,
+        news: watch::Receiver<u64>,
+    ) -> Result<(), Error> {
+        let Self { partition, assigned, done } = self;
+        let Some(owner) = Owner::take_over(parts, metrics.clone(), partition, let_go).await? else { return Ok(()) };
+        let took = assigned.elapsed().as_secs_f64();
+        metrics.takeovers.inc();
+        metrics.takeover_seconds.observe(took);
+        tracing::info!(%partition, seconds = took, "partition taken over");
+        done.set(true);
+        owner.run(news).await
+    }
+}
+
 impl Owner {
-    pub(crate) fn take_over(
-        parts: &Context,
+    /// Reads what others have written. `None` when it is to end before that is done.
+    async fn take_over(
+        parts: Context,
         metrics: Metrics,
         partition: Partition,
         let_go: watch::Receiver<Option<LetGo>>,
-    ) -> Result<Self, Error> {
-        let replica = Replica::new(Arc::clone(&parts.log), Arc::clone(&parts.store), Limits::default());
+    ) -> Result<Option<Self>, Error> {
+        let replica = Replica::new(Arc::clone(&parts.log), Arc::clone(&parts.store), parts.batch());
+        let ends = || parts.stop.is_stopped() || let_go.borrow().is_some();
+        let restored = restore::restore(&replica, partition, parts.batch(), ends).await?;
+        let Some((marker, logged)) = restored else { return Ok(None) };
         parts.store.forget_spilled(partition, parts.log.partitions())?;
-        let (marker, logged) = restore::restore(&replica, partition)?;
         let next = marker.interactions;
         let logged_below = parts.log.watermarks(&Topic::Interactions, partition)?.high;
-        let (parts, roster, read, kept_house) = (parts.clone(), Roster::default(), marker.read, Instant::now());
-        Ok(Self {
+        let (roster, read, kept_house) = (Roster::default(), marker.read, Instant::now());
+        Ok(Some(Self {
             parts,
             replica,
             metrics,
@@ -86,11 +119,11 @@ impl Owner {
             marker,
             read,
             kept_house,
-        })
+        }))
     }
 
     /// Works until the partition is to be given up or the process stops. Nothing is in flight then.
-    pub(crate) async fn run(mut self, mut news: watch::Receiver<u64>) -> Result<(), Error> {
+    async fn run(mut self, mut news: watch::Receiver<u64>) -> Result<(), Error> {
         self.write_again().await?;
         loop {
             let told = *self.let_go.borrow();
@@ -124,8 +157,7 @@ impl Owner {
 
     /// Folds one batch; `false` when there was nothing to read.
     async fn turn(&mut self) -> Result<bool, Error> {
-        let limits = Limits { records: self.parts.settings.batch_records, bytes: self.parts.settings.batch_bytes };
-        let batch = self.parts.log.read(&Topic::Interactions, self.partition, self.next, limits)?;
+        let batch = self.parts.log.read(&Topic::Interactions, self.partition, self.next, self.parts.batch())?;
         if batch.next == self.next {
             self.metrics.lag.with_label_values(&[&self.partition.to_string()]).set(0);
             return Ok(false);

@@ -8,18 +8,33 @@ use event_log::{EventLog, Limits, Offset, Partition, Topic};
 use memory_core::position::lost;
 use memory_core::{Handle, Interval, Seq};
 use memory_store::Replica;
+use tokio::task::yield_now;
 
 use crate::Error;
 
 /// Windows on the log whose boundaries may not have been written, by subject, oldest first.
 pub(crate) type Logged = HashMap<Handle, Vec<Interval<Seq>>>;
 
-/// Where to begin, and the windows that stand on the log already.
-pub(crate) fn restore(replica: &Replica, partition: Partition) -> Result<(OpenFrom, Logged), Error> {
+/// Where to begin, and the windows that stand on the log already. Whatever else the thread has to do gets its turn
+/// between two batches; `None` when it is to end before all is read.
+pub(crate) async fn restore(
+    replica: &Replica,
+    partition: Partition,
+    limits: Limits,
+    ends: impl Fn() -> bool,
+) -> Result<Option<(OpenFrom, Logged)>, Error> {
     let (log, store) = (replica.log(), replica.store());
+    if ends() {
+        return Ok(None);
+    }
     // It looks how far the topics go, so that what a former owner wrote is read.
     replica.begin(partition)?;
-    replica.catch_up_working(partition)?;
+    while replica.advance_working(partition)? {
+        yield_now().await;
+        if ends() {
+            return Ok(None);
+        }
+    }
     let mut marker = store.open_from(log.id(), partition)?;
     marker.read.check(&**log, partition)?;
     let low = log.watermarks(&Topic::Interactions, partition)?.low;
@@ -29,9 +44,9 @@ pub(crate) fn restore(replica: &Replica, partition: Partition) -> Result<(OpenFr
     let mut logged = Logged::new();
     let mut next = marker.consolidations.max(log.watermarks(&Topic::Consolidations, partition)?.low);
     loop {
-        let batch = log.read(&Topic::Consolidations, partition, next, Limits::default())?;
+        let batch = log.read(&Topic::Consolidations, partition, next, limits)?;
         if batch.next == next {
-            break;
+            return Ok(Some((marker, logged)));
         }
         next = batch.next;
         let newest = batch.records.last().map(|stored| anchor::of(stored.offset, &stored.record));
@@ -42,8 +57,11 @@ pub(crate) fn restore(replica: &Replica, partition: Partition) -> Result<(OpenFr
                 follow(logged.entry(subject).or_default(), range);
             }
         }
+        yield_now().await;
+        if ends() {
+            return Ok(None);
+        }
     }
-    Ok((marker, logged))
 }
 
 /// Adds a window as the consolidator takes it: what earlier windows cover already is a repeat, and the rest stands.

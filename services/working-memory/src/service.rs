@@ -1,9 +1,11 @@
 //! The thread of working memory: one owner per partition that is this process's own, and the news from the log.
 //!
-//! A partition changes hands between two batches. A new owner reads what others wrote before it folds anything; one that
-//! is to end finishes its batch, and only then the partition is given up.
+//! A partition changes hands between two batches. A new owner reads what others wrote before it folds anything, and may
+//! be told to end meanwhile; one that is to end finishes its batch, and only then the partition is given up.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,10 +14,11 @@ use event_log::ownership::{Change, Ownership, Revoked};
 use event_log::{EventLog, Partition};
 use service_runtime::{Health, State, Stop};
 use tokio::sync::watch;
+use tokio::task::yield_now;
 
 use crate::error::Error;
 use crate::metrics::Metrics;
-use crate::owner::{LetGo, Owner};
+use crate::owner::{LetGo, TakesOver};
 use crate::{Context, NAME, Parts};
 
 /// How long the waiting thread sleeps at most before it looks whether to stop.
@@ -27,7 +30,8 @@ pub(crate) async fn run(parts: Parts) -> Result<(), Error> {
     let (news_tx, news) = watch::channel(0);
     let waiter = spawn_waiter(Arc::clone(&log), stop.clone(), news_tx)?;
     let context = Context { log, store, interactions, rules, settings, fold, stop: stop.clone() };
-    let mut owners = Owners { context, metrics: Metrics::new(&metrics), health, news, running: BTreeMap::new() };
+    let (metrics, waiting, running) = (Metrics::new(&metrics), BTreeMap::new(), BTreeMap::new());
+    let mut owners = Owners { context, metrics, health, news, waiting, running };
     tracing::info!("working memory runs");
     let mut result = owners.serve(&mut *ownership).await;
     // The other owners must not go on as if nothing had happened.
@@ -47,12 +51,17 @@ struct Owners {
     metrics: Metrics,
     health: Health,
     news: watch::Receiver<u64>,
+    /// Since when a partition is owned that nobody takes over yet: one after the other, so that the first of them are
+    /// worked on soon.
+    waiting: BTreeMap<Partition, Instant>,
     running: BTreeMap<Partition, Running>,
 }
 
 /// An owner at work.
 struct Running {
     let_go: watch::Sender<Option<LetGo>>,
+    /// Whether it has read what others wrote, and works on the partition.
+    taken_over: Rc<Cell<bool>>,
     task: JoinHandle<Result<(), Error>>,
 }
 
@@ -63,36 +72,45 @@ impl Owners {
         while !self.context.stop.is_stopped() {
             while let Some(change) = ownership.next(Duration::ZERO)? {
                 match change {
-                    Change::Assigned(partitions) => self.take_over(&partitions)?,
+                    Change::Assigned(partitions) => {
+                        let assigned = Instant::now();
+                        self.waiting.extend(partitions.into_iter().map(|partition| (partition, assigned)));
+                    }
                     Change::Revoked(revoked) => self.let_go(revoked).await?,
                 }
-                self.metrics.partitions.set(i64::try_from(self.running.len()).unwrap_or(i64::MAX));
             }
-            // Who owns nothing is ready as well: it is there for when another one is not.
-            self.health.set(NAME, State::Ready);
+            let taken_over = self.take_over();
             if self.running.values().any(|running| running.task.is_finished()) {
                 return Ok(());
             }
-            // It comes at least every 100 ms; a closed channel means a stop.
-            drop(news.changed().await);
+            if taken_over {
+                // It comes at least every 100 ms; a closed channel means a stop.
+                drop(news.changed().await);
+            } else {
+                // Until the next batch of the takeover.
+                yield_now().await;
+            }
         }
         Ok(())
     }
 
-    fn take_over(&mut self, partitions: &[Partition]) -> Result<(), Error> {
-        self.health.set(NAME, State::Starting);
-        for partition in partitions {
-            let started = Instant::now();
+    /// Has the next partition taken over when no other is; `true` when all that is owned is worked on.
+    fn take_over(&mut self) -> bool {
+        let working = self.running.values().filter(|running| running.taken_over.get()).count();
+        let next = if working == self.running.len() { self.waiting.pop_first() } else { None };
+        if let Some((partition, assigned)) = next {
             let (let_go, told) = watch::channel(None);
-            let owner = Owner::take_over(&self.context, self.metrics.clone(), *partition, told)?;
-            let took = started.elapsed().as_secs_f64();
-            self.metrics.takeovers.inc();
-            self.metrics.takeover_seconds.observe(took);
-            tracing::info!(%partition, seconds = took, "partition taken over");
-            let task = actix_rt::spawn(owner.run(self.news.clone()));
-            self.running.insert(*partition, Running { let_go, task });
+            let taken_over = Rc::new(Cell::new(false));
+            let takes_over = TakesOver { partition, assigned, done: Rc::clone(&taken_over) };
+            let (context, metrics, news) = (self.context.clone(), self.metrics.clone(), self.news.clone());
+            let task = actix_rt::spawn(takes_over.run(context, metrics, told, news));
+            self.running.insert(partition, Running { let_go, taken_over, task });
         }
-        Ok(())
+        self.metrics.partitions.set(i64::try_from(working).unwrap_or(i64::MAX));
+        // Who owns nothing is ready as well: it is there for when another one is not.
+        let taken_over = working == self.running.len();
+        self.health.set(NAME, if taken_over { State::Ready } else { State::Starting });
+        taken_over
     }
 
     /// Lets the owners of these partitions finish what they are at; then the partitions are free.
@@ -102,6 +120,7 @@ impl Owners {
         } else {
             tracing::info!(partitions = ?revoked.partitions, "partitions are given up");
         }
+        self.waiting.retain(|partition, _| !revoked.partitions.contains(partition));
         let why = if revoked.lost { LetGo::Lost } else { LetGo::Revoked };
         self.end(|partition| revoked.partitions.contains(&partition), Some(why)).await
     }

@@ -85,7 +85,7 @@ pub enum Error {
     Refused { action: String, reason: String },
     /// The brokers have no such topic.
     #[error(
-        "there is no topic {name} at the brokers: create the topics with `memos topics create`, or see decision 008 if it was there before"
+        "there is no topic {name} at the brokers: create the topics with `memos topics`, or see decision 008 if it was there before"
     )]
     NoTopic { name: String },
     /// The count of partitions is fixed for the life of a log.

@@ -12,6 +12,11 @@ mod kit;
 mod members;
 #[path = "kafka/outages.rs"]
 mod outages;
+#[path = "../../../deploy/inlets/examples/rust/publish.rs"]
+#[expect(dead_code, reason = "its main is the program's; the tests run what is behind it")]
+mod publish;
+#[path = "kafka/published.rs"]
+mod published;
 #[path = "kafka/reading.rs"]
 mod reading;
 #[path = "kafka/security.rs"]

@@ -65,28 +65,38 @@ impl Replica {
     /// ones. [`Store::losers`] tells of all that are not buried yet.
     ///
     /// # Errors
-    /// [`Error::Gap`] when steps are missing and no snapshot replaced them; a restart says so again. [`Error`]; all of them
-    /// mean that this process must stop.
+    /// As [`Replica::advance`].
     pub fn catch_up(&self, partition: Partition) -> Result<Vec<Vec<u8>>, Error> {
         let mut losers = Vec::new();
-        let mut asked = false;
-        loop {
-            let from = self.store.position(self.log.id(), &Topic::Memories, partition)?;
-            let batch = self.log.read(&Topic::Memories, partition, from, self.limits).map_err(Error::Log)?;
-            if batch.next == from {
-                let Some((offset, source)) = self.store.missing(partition, self.log.partitions())? else {
-                    return Ok(losers);
-                };
-                if std::mem::replace(&mut asked, true) {
-                    let invariant = Invariant::StepsAreContiguous;
-                    return Err(Error::Gap { invariant, partition, offset, source });
-                }
-                // Compaction took steps after their snapshot was written, so the snapshot is there; see that it is read.
-                self.log.watermarks(&Topic::Memories, partition).map_err(Error::Log)?;
-                continue;
-            }
-            losers.extend(self.apply(partition, &batch.records, batch.next)?);
+        while let Some(lost) = self.advance(partition)? {
+            losers.extend(lost);
         }
+        Ok(losers)
+    }
+
+    /// Applies one batch of `memories`: for whoever has something else to look at in between. `None` at the end, else the
+    /// keys of records that lost, as for [`Replica::catch_up`].
+    ///
+    /// # Errors
+    /// [`Error::Gap`] when steps are missing at the end and no snapshot replaced them; a restart says so again. [`Error`];
+    /// all of them mean that this process must stop.
+    pub fn advance(&self, partition: Partition) -> Result<Option<Vec<Vec<u8>>>, Error> {
+        let from = self.store.position(self.log.id(), &Topic::Memories, partition)?;
+        let read = || self.log.read(&Topic::Memories, partition, from, self.limits).map_err(Error::Log);
+        let mut batch = read()?;
+        if batch.next == from {
+            let Some((offset, source)) = self.store.missing(partition, self.log.partitions())? else {
+                return Ok(None);
+            };
+            // Compaction took steps after their snapshot was written, so the snapshot is there; see that it is read.
+            self.log.watermarks(&Topic::Memories, partition).map_err(Error::Log)?;
+            batch = read()?;
+            if batch.next == from {
+                let invariant = Invariant::StepsAreContiguous;
+                return Err(Error::Gap { invariant, partition, offset, source });
+            }
+        }
+        self.apply(partition, &batch.records, batch.next).map(Some)
     }
 
     /// Brings the table of a partition up to the end of `working`, as every reader of that topic does.
@@ -94,18 +104,26 @@ impl Replica {
     /// # Errors
     /// [`Error`]; all of them mean that this process must stop.
     pub fn catch_up_working(&self, partition: Partition) -> Result<(), Error> {
-        loop {
-            let from = self.store.position(self.log.id(), &Topic::Working, partition)?;
-            let batch = self.log.read(&Topic::Working, partition, from, self.limits).map_err(Error::Log)?;
-            if batch.next == from {
-                return Ok(());
-            }
-            let mut rows = Vec::with_capacity(batch.records.len());
-            for stored in &batch.records {
-                rows.extend(envelope::read_working(stored).map_err(Error::Envelope)?);
-            }
-            self.store.apply_working(self.log.id(), partition, &rows, batch.next)?;
+        while self.advance_working(partition)? {}
+        Ok(())
+    }
+
+    /// One batch of [`Replica::catch_up_working`]; `false` at the end.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn advance_working(&self, partition: Partition) -> Result<bool, Error> {
+        let from = self.store.position(self.log.id(), &Topic::Working, partition)?;
+        let batch = self.log.read(&Topic::Working, partition, from, self.limits).map_err(Error::Log)?;
+        if batch.next == from {
+            return Ok(false);
         }
+        let mut rows = Vec::with_capacity(batch.records.len());
+        for stored in &batch.records {
+            rows.extend(envelope::read_working(stored).map_err(Error::Envelope)?);
+        }
+        self.store.apply_working(self.log.id(), partition, &rows, batch.next)?;
+        Ok(true)
     }
 
     fn apply(&self, partition: Partition, records: &[Stored], next: Offset) -> Result<Vec<Vec<u8>>, Error> {

@@ -25,6 +25,7 @@ use crate::working_memory::WorkingMemoryView;
 /// How long an idle connection is kept for the next request; shorter than the server keeps it (75 s).
 const POOL_IDLE: Duration = Duration::from_secs(30);
 
+mod inlet;
 mod path;
 
 pub use path::{MemoriesQuery, Owner};
@@ -52,7 +53,7 @@ pub enum ClientError {
     /// The address is not one.
     #[error("`{url}` is not the address of a server; it looks like http://127.0.0.1:8888")]
     Address { url: String },
-    /// The server could not be reached, or broke off.
+    /// The server could not be reached, or broke off; or the request holds what HTTP cannot carry.
     #[error("failed to reach memos at {url}")]
     Transport {
         url: String,

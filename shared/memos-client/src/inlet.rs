@@ -1,6 +1,7 @@
 //! Records for an inlet, and their signature.
 //!
-//! memos-client links no Kafka client. It builds the key, the headers and the value, which any of them can send:
+//! memos-client links no Kafka client. It builds the key, the headers and the value, which any of them can send, and
+//! [`Client::publish_to_inlet`](crate::Client::publish_to_inlet) sends them over HTTP:
 //!
 //! ```
 //! use memory_core::Role;

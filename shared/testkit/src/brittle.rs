@@ -7,10 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use event_log::{
-    Appended, Error, EventLog, Limits, LogId, Maintained, MemLog, Offset, Partition, ReadBatch, Record, Timestamp,
-    Topic, Watermarks,
-};
+use event_log::{Appended, Error, EventLog, Limits, MemLog, Offset, Partition, ReadBatch, Record, Topic};
 
 /// A [`MemLog`] that can be broken and mended.
 #[derive(Debug)]
@@ -97,13 +94,7 @@ impl BrittleLog {
 }
 
 impl EventLog for BrittleLog {
-    fn id(&self) -> LogId {
-        self.inner.id()
-    }
-
-    fn partitions(&self) -> u32 {
-        self.inner.partitions()
-    }
+    crate::rest_of_the_log!(inner);
 
     fn append(&self, topic: &Topic, partition: Partition, records: Vec<Record>) -> Result<Appended, Error> {
         self.call()?;
@@ -125,34 +116,10 @@ impl EventLog for BrittleLog {
         Ok(batch)
     }
 
-    fn watermarks(&self, topic: &Topic, partition: Partition) -> Result<Watermarks, Error> {
-        self.inner.watermarks(topic, partition)
-    }
-
     fn wait(&self, seen: u64, timeout: Duration) -> u64 {
         let generation = self.inner.wait(seen, timeout);
         self.lock().waits += 1;
         generation
-    }
-
-    fn commit(&self, group: &str, topic: &Topic, partition: Partition, next: Offset) -> Result<(), Error> {
-        self.inner.commit(group, topic, partition, next)
-    }
-
-    fn committed(&self, group: &str, topic: &Topic, partition: Partition) -> Result<Option<Offset>, Error> {
-        self.inner.committed(group, topic, partition)
-    }
-
-    fn release(&self, reader: &str, topic: &Topic, partition: Partition, up_to: Offset) -> Result<(), Error> {
-        self.inner.release(reader, topic, partition, up_to)
-    }
-
-    fn maintain(&self, now: Timestamp) -> Result<Maintained, Error> {
-        self.inner.maintain(now)
-    }
-
-    fn topics(&self) -> Vec<Topic> {
-        self.inner.topics()
     }
 }
 

@@ -6,10 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use event_log::ownership::{Change, Ownership, Revoked};
-use event_log::{
-    Appended, Error, EventLog, Limits, LogId, Maintained, Offset, Partition, ReadBatch, Record, Timestamp, Topic,
-    Watermarks,
-};
+use event_log::{Appended, Error, EventLog, Limits, Offset, Partition, ReadBatch, Record, Topic};
 
 /// Changes that a process may be behind; a test that goes on after so many waits for it.
 const CHANGES: usize = 64;
@@ -122,13 +119,7 @@ impl StoppableLog {
 }
 
 impl EventLog for StoppableLog {
-    fn id(&self) -> LogId {
-        self.inner.id()
-    }
-
-    fn partitions(&self) -> u32 {
-        self.inner.partitions()
-    }
+    crate::rest_of_the_log!(inner);
 
     fn append(&self, topic: &Topic, partition: Partition, records: Vec<Record>) -> Result<Appended, Error> {
         self.half();
@@ -144,31 +135,7 @@ impl EventLog for StoppableLog {
         batch
     }
 
-    fn watermarks(&self, topic: &Topic, partition: Partition) -> Result<Watermarks, Error> {
-        self.inner.watermarks(topic, partition)
-    }
-
     fn wait(&self, seen: u64, timeout: Duration) -> u64 {
         self.inner.wait(seen, timeout)
-    }
-
-    fn commit(&self, group: &str, topic: &Topic, partition: Partition, next: Offset) -> Result<(), Error> {
-        self.inner.commit(group, topic, partition, next)
-    }
-
-    fn committed(&self, group: &str, topic: &Topic, partition: Partition) -> Result<Option<Offset>, Error> {
-        self.inner.committed(group, topic, partition)
-    }
-
-    fn release(&self, reader: &str, topic: &Topic, partition: Partition, up_to: Offset) -> Result<(), Error> {
-        self.inner.release(reader, topic, partition, up_to)
-    }
-
-    fn maintain(&self, now: Timestamp) -> Result<Maintained, Error> {
-        self.inner.maintain(now)
-    }
-
-    fn topics(&self) -> Vec<Topic> {
-        self.inner.topics()
     }
 }

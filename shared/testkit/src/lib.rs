@@ -10,6 +10,7 @@ pub mod kafka;
 mod brittle;
 mod hands;
 mod history;
+mod log;
 mod person;
 mod random;
 mod wait;

@@ -1,14 +1,16 @@
 //! Partitions that change hands, and former owners that do not know that they are.
 
 use std::sync::Arc;
+use std::sync::mpsc::RecvTimeoutError;
 
 use consolidator::Settings;
-use event_log::{EventLog, Partition, Timestamp};
+use event_log::{EventLog, Partition, Timestamp, Topic};
 use memory_store::Store;
 use testkit::{BrittleLog, Hand, Random, Scripted, StoppableLog, fold, lively_history, wait_until};
 
 use crate::kit::{
-    DEADLINE, Home, PARTITIONS, Service, home, in_turns, log, publish_one, rebuild, start, start_owning, steps,
+    DEADLINE, Home, PARTITIONS, Service, home, in_turns, log, publish, publish_one, rebuild, rebuilt, settings, start,
+    start_owning, steps,
 };
 
 /// A process: its own store, its own handle of the log.
@@ -132,6 +134,50 @@ fn zombies_that_write_snapshots_and_tombstones_harm_nothing() {
     for seed in 10..16 {
         zombies(seed, 4);
     }
+}
+
+/// A process that stands still while it reads what others have consolidated.
+fn in_the_middle_of_a_takeover(log: &Arc<BrittleLog>) -> Process {
+    publish(log, &fold(&lively_history(84, 7, 600)));
+    let first = start(log, &home(), settings(64));
+    first.drain();
+    first.stop().expect("it was told to");
+    let heir = process(log, Settings::default());
+    heir.log.stop_after(9);
+    heir.hand.give(&all());
+    wait_until(DEADLINE, "it stands still", || heir.log.stands_still());
+    assert!(!heir.service.health.is_ready());
+    heir
+}
+
+fn is_read(log: &BrittleLog, store: &Store) -> bool {
+    let read = |partition| store.position(log.id(), &Topic::Memories, partition).expect("it reads");
+    let high = |partition| log.watermarks(&Topic::Memories, partition).expect("watermarks").high;
+    all().into_iter().all(|partition| read(partition) == high(partition))
+}
+
+#[test]
+fn a_takeover_is_given_up_between_two_batches() {
+    let log = log();
+    let heir = in_the_middle_of_a_takeover(&log);
+    let let_go = heir.hand.take(&all(), false);
+    heir.log.go_on();
+    assert_eq!(let_go.recv_timeout(DEADLINE), Err(RecvTimeoutError::Disconnected));
+    assert!(!is_read(&log, &heir.home.store), "it read everything first");
+    heir.hand.give(&all());
+    wait_until(DEADLINE, "it owns", || heir.service.metric("memos_consolidator_partitions") == u64::from(PARTITIONS));
+    assert_eq!(heir.home.hash(), rebuilt(&log));
+    heir.service.stop().expect("it was told to");
+}
+
+#[test]
+fn a_stop_is_heard_between_two_batches_of_a_takeover() {
+    let log = log();
+    let heir = in_the_middle_of_a_takeover(&log);
+    heir.service.tell_to_stop();
+    heir.log.go_on();
+    heir.service.join().expect("it was told to");
+    assert!(!is_read(&log, &heir.home.store), "it read everything first");
 }
 
 #[test]

@@ -147,7 +147,9 @@ pub(crate) fn start_owning(
     ownership: Box<dyn Ownership>,
     listener: Option<Listener>,
 ) -> Service {
-    let mut replica = Replica::new(port, Arc::clone(&home.store), Limits::default());
+    // Whatever it reads takes many batches.
+    let limits = Limits { records: 7, ..Limits::default() };
+    let mut replica = Replica::new(port, Arc::clone(&home.store), limits);
     listener.into_iter().for_each(|listener| replica.listen(listener));
     let (stop, metrics, health) = (Stop::new(), Metrics::new(), Health::new());
     let parts =
@@ -187,8 +189,12 @@ impl Service {
     }
 
     pub(crate) fn stop(self) -> Result<(), Error> {
-        self.stop.stop();
+        self.tell_to_stop();
         self.join()
+    }
+
+    pub(crate) fn tell_to_stop(&self) {
+        self.stop.stop();
     }
 
     /// Waits for an end that nobody asked for.

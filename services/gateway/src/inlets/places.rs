@@ -84,14 +84,22 @@ impl Places {
         self.asked.elapsed() > AWAY
     }
 
-    /// Notes in the log how far this gateway is. To confirm it is to wait until the log answers that it is noted.
-    pub(crate) fn commit(&mut self, log: &dyn EventLog, confirm: bool) -> Result<(), Error> {
+    /// Notes in the log how far this gateway is. To confirm it is to wait until the log answers that it is noted; true if
+    /// all of it is.
+    pub(crate) fn commit(&mut self, log: &dyn EventLog, confirm: bool) -> Result<bool, Error> {
         let careful = self.was_away();
         if careful {
             self.follow(log)?;
         }
         self.owned.iter_mut().try_for_each(|place| place.commit(log, careful))?;
-        if confirm { self.owned.iter_mut().try_for_each(|place| place.confirm(log)) } else { Ok(()) }
+        if !confirm {
+            return Ok(false);
+        }
+        let mut all = true;
+        for place in &mut self.owned {
+            all &= place.confirm(log)?;
+        }
+        Ok(all)
     }
 
     fn assign(&mut self, inlet: &InletName, partitions: &[Partition]) {
@@ -115,7 +123,7 @@ impl Places {
         let given_up: Vec<Place> = given_up;
         for mut place in given_up {
             if !revoked.lost
-                && let Err(error) = place.commit(log, true).and_then(|()| place.confirm(log))
+                && let Err(error) = place.commit(log, true).and_then(|()| place.confirm(log).map(drop))
             {
                 tracing::warn!(%inlet, partition = %place.partition, %error, "failed to note a position before it was given up");
             }
@@ -156,17 +164,21 @@ impl Place {
         Ok(())
     }
 
-    /// A log that collects commits writes them before it says what is committed.
-    fn confirm(&mut self, log: &dyn EventLog) -> Result<(), Error> {
+    /// Whether the log has what was noted. A log that collects commits writes them before it says what is committed, and
+    /// one whose brokers refuse some, as they do while a group is divided anew, drops them. What is not there counts as
+    /// never noted, so the next commit tries again. That somebody else is further is as good.
+    fn confirm(&mut self, log: &dyn EventLog) -> Result<bool, Error> {
         if self.confirmed == self.committed {
-            return Ok(());
+            return Ok(true);
         }
         let found = log.committed(GROUP, &self.topic, self.partition)?;
-        if found < self.committed {
-            tracing::warn!(topic = %self.topic, partition = %self.partition, "a position was not noted, so a crash may repeat more");
+        let noted = found >= self.committed;
+        if !noted {
+            tracing::warn!(topic = %self.topic, partition = %self.partition, "a position was not noted, trying again");
+            self.committed = found;
         }
         self.confirmed = self.committed;
-        Ok(())
+        Ok(noted)
     }
 }
 

@@ -33,7 +33,7 @@ const ROUND: Limits = Limits { records: 4_096, bytes: 16 << 20 };
 /// Events of one subject behind the last confirmed position, and so what a crash may repeat of it. Two gateways that die
 /// at once still repeat fewer than working memory knows.
 const SUBJECT_MAX: u32 = 500;
-/// Subjects that are counted before a position has to be confirmed.
+/// Subjects that are counted before a position has to be confirmed. Until it is, others wait.
 const SUBJECTS: usize = 20_000;
 /// How long to wait for room in the log's queue before looking again.
 const ROOM_PAUSE: Duration = Duration::from_millis(5);
@@ -49,7 +49,7 @@ pub struct InletReader {
     first: usize,
     /// Events by subject since the position was confirmed last.
     subjects: BTreeMap<Handle, u32>,
-    /// One of them has had its share.
+    /// One of them has had its share, or they are too many to count.
     share_used: bool,
     stop: Stop,
 }
@@ -112,7 +112,10 @@ impl InletReader {
     /// # Errors
     /// Those of the log and of the owners.
     pub fn follow(&mut self) -> Result<(), Error> {
-        self.places.follow(self.state.log.as_ref())
+        let followed = self.places.follow(self.state.log.as_ref());
+        let owned = i64::try_from(self.places.owned.len()).unwrap_or(i64::MAX);
+        self.state.metrics.inlet_partitions.set(owned);
+        followed
     }
 
     /// Takes one batch of every partition it owns: when this returns, everything that came of it is durable. Nothing
@@ -124,7 +127,7 @@ impl InletReader {
         self.follow()?;
         let mut round = Round { subjects: std::mem::take(&mut self.subjects), ..Round::default() };
         let taken = self.take_round(&mut round);
-        self.share_used |= round.share_used || round.subjects.len() > SUBJECTS;
+        self.share_used |= round.share_used;
         self.subjects = round.subjects;
         taken
     }
@@ -150,13 +153,14 @@ impl InletReader {
         Ok(round.taken)
     }
 
-    /// Notes in the log how far this reader is.
+    /// Notes in the log how far this reader is. A subject that waits for it waits on if the log did not take it; the next
+    /// call tries again.
     ///
     /// # Errors
     /// Those of the log.
     pub fn commit(&mut self) -> Result<(), Error> {
-        self.places.commit(self.state.log.as_ref(), self.share_used)?;
-        if std::mem::take(&mut self.share_used) {
+        if self.places.commit(self.state.log.as_ref(), self.share_used)? {
+            self.share_used = false;
             self.subjects.clear();
         }
         Ok(())
@@ -167,7 +171,7 @@ impl InletReader {
     /// # Errors
     /// Those of the log. Nothing is lost by them; the next owner repeats some records.
     pub fn close(mut self) -> Result<(), Error> {
-        self.places.commit(self.state.log.as_ref(), true)
+        self.places.commit(self.state.log.as_ref(), true).map(drop)
     }
 
     /// Reads and judges one batch.
@@ -185,18 +189,19 @@ impl InletReader {
         Ok(())
     }
 
-    /// Judges one record. False when it has to wait, because its subject has had its share.
+    /// Judges one record. False when it has to wait, because its subject has had its share or is one too many.
     fn judge(&self, place: &Place, offset: Offset, record: Record, round: &mut Round) -> bool {
         let bytes = record.weight();
         match self.state.bindings.judge(&place.inlet, &record) {
             Ok((tenant, event)) => {
                 let subject = event.subject(&tenant).expect("a judged event has an owner");
-                let had = round.subjects.entry(subject.handle(&self.state.secret)).or_default();
-                if *had == SUBJECT_MAX {
+                let handle = subject.handle(&self.state.secret);
+                let had = round.subjects.get(&handle).copied();
+                if had.map_or(round.subjects.len() >= SUBJECTS, |had| had >= SUBJECT_MAX) {
                     round.share_used = true;
                     return false;
                 }
-                *had += 1;
+                round.subjects.insert(handle, had.unwrap_or_default() + 1);
                 round.taken.accepted += 1;
                 // The record's own time is its arrival: a replay after a crash gives the same.
                 let (log, secret, arrived) = (self.state.log.as_ref(), &self.state.secret, arrived(&record));

@@ -126,12 +126,15 @@ impl Form {
     }
 }
 
-/// The headers that say what the record is and whose, and the trace that it belongs to.
+/// The headers that say what the record is and whose, and the trace that it belongs to. A partition key alone says
+/// nothing of the record, and makes no CloudEvent of it.
 fn headers(request: &HttpRequest) -> Headers {
+    let attribute = |name: &str| name.starts_with("ce-");
+    let is_event = request.headers().keys().any(|name| attribute(name.as_str()) && name.as_str() != PARTITION_KEY);
     let told = request.headers().iter().filter(|(name, _)| {
         let name = name.as_str();
         let signs = [TENANT, KEY_ID, SIGNATURE].contains(&name);
-        signs || name.starts_with("ce-") || name == CONTENT_TYPE || name == "traceparent" || name == "tracestate"
+        signs || attribute(name) && is_event || name == CONTENT_TYPE || name == "traceparent" || name == "tracestate"
     });
     told.map(|(name, value)| (name.as_str().to_owned(), Some(value.as_bytes().to_vec()))).collect()
 }

@@ -10,6 +10,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use service_runtime::Stop;
 
+mod client;
+mod commits;
 mod kafka;
 mod owners;
 mod signed;

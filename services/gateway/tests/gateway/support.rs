@@ -7,13 +7,10 @@ use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use event_log::{
-    Appended, Error, EventLog, InletName, Limits, LogId, Maintained, MemLog, MemLogSettings, ReadBatch, Record, Stored,
-    Topic, Watermarks, envelope,
+    Appended, Error, EventLog, InletName, Limits, MemLog, MemLogSettings, ReadBatch, Record, Stored, Topic, envelope,
 };
 use gateway::{Gateway, InletReader, InletSettings, Parts, Settings};
-use memory_core::{
-    EventId, HashSecret, MemoryId, Offset, Partition, Recorded, Subject, SubjectKind, TenantId, Timestamp,
-};
+use memory_core::{EventId, HashSecret, MemoryId, Offset, Partition, Recorded, Subject, SubjectKind, TenantId};
 use memos_client::{
     Answer, ContextView, EventStatusView, ListRequest, MemoryView, Owned, Page, Position, Reach, RecallApi,
     RecallRequest, RecallResponse, RevisionView, Unavailable, WorkingMemoryView,
@@ -239,13 +236,7 @@ impl TestLog {
 }
 
 impl EventLog for TestLog {
-    fn id(&self) -> LogId {
-        self.inner.id()
-    }
-
-    fn partitions(&self) -> u32 {
-        self.inner.partitions()
-    }
+    testkit::rest_of_the_log!(inner);
 
     fn append(&self, topic: &Topic, partition: Partition, records: Vec<Record>) -> Result<Appended, Error> {
         if self.stopped.load(Ordering::Relaxed) {
@@ -267,32 +258,8 @@ impl EventLog for TestLog {
         self.inner.read(topic, partition, from, limits)
     }
 
-    fn watermarks(&self, topic: &Topic, partition: Partition) -> Result<Watermarks, Error> {
-        self.inner.watermarks(topic, partition)
-    }
-
     fn wait(&self, seen: u64, timeout: Duration) -> u64 {
         self.inner.wait(seen, timeout)
-    }
-
-    fn commit(&self, group: &str, topic: &Topic, partition: Partition, next: Offset) -> Result<(), Error> {
-        self.inner.commit(group, topic, partition, next)
-    }
-
-    fn committed(&self, group: &str, topic: &Topic, partition: Partition) -> Result<Option<Offset>, Error> {
-        self.inner.committed(group, topic, partition)
-    }
-
-    fn release(&self, reader: &str, topic: &Topic, partition: Partition, up_to: Offset) -> Result<(), Error> {
-        self.inner.release(reader, topic, partition, up_to)
-    }
-
-    fn maintain(&self, now: Timestamp) -> Result<Maintained, Error> {
-        self.inner.maintain(now)
-    }
-
-    fn topics(&self) -> Vec<Topic> {
-        self.inner.topics()
     }
 }
 

@@ -11,8 +11,9 @@ use std::sync::atomic::AtomicBool;
 use actix_web::dev::Server;
 use anyhow::Context;
 use event_log::envelope::Interactions;
-use event_log::kafka::{KafkaLog, Membership};
-use event_log::{EventLog, FailureHook, Limits, Topic};
+use event_log::kafka::{KafkaLog, Membership, MembershipSettings};
+use event_log::ownership::Ownership;
+use event_log::{EventLog, FailureHook, InletName, Limits, Topic};
 use gateway::{Gateway, INLET_GROUP, InletOwnership, Routed, RoutedParts};
 use memory_core::{HashSecret, WorkingMemory};
 use memory_store::{Replica, Store};
@@ -103,9 +104,20 @@ impl<'a> Base<'a> {
         Ok(Arc::new(store))
     }
 
-    fn join(&self, group: &str, topic: Topic) -> anyhow::Result<Box<Membership>> {
-        let membership = Membership::join(&self.log, &self.settings.group.membership(group, topic));
+    fn join(&self, group: &str, topic: &Topic) -> anyhow::Result<Box<Membership>> {
+        let membership = Membership::join(&self.log, &self.settings.group.membership(group), topic);
         Ok(Box::new(membership.with_context(|| format!("join the group of {group}"))?))
+    }
+
+    /// Membership for the inlets of a gateway.
+    fn join_inlets<'g>(&self, inlets: impl Iterator<Item = &'g InletName>) -> anyhow::Result<InletOwnership> {
+        let inlets: Vec<&InletName> = inlets.collect();
+        let topics: Vec<Topic> = inlets.iter().map(|inlet| Topic::Inlet((*inlet).clone())).collect();
+        // Who keeps nothing of a partition gains nothing by finding it again, and may come back under its name at any time.
+        let settings = MembershipSettings { instance: None, ..self.settings.group.membership(INLET_GROUP) };
+        let members = Membership::join_all(&self.log, &settings, &topics).context("join the group of the gateways")?;
+        let owner = |(inlet, member): (&InletName, Membership)| (inlet.clone(), Box::new(member) as Box<dyn Ownership>);
+        Ok(inlets.into_iter().zip(members).map(owner).collect())
     }
 
     /// Health and metrics where the service has no API.
@@ -114,7 +126,7 @@ impl<'a> Base<'a> {
     }
 
     fn started(self, server: Server, address: SocketAddr, store: Option<Arc<Store>>) -> Started {
-        let Self { log, health, stop, threads, .. } = self;
+        let Self { settings, log, health, stop, threads, .. } = self;
         let close = move || {
             if let Some(store) = store {
                 store.flush().context("flush the store")?;
@@ -123,7 +135,8 @@ impl<'a> Base<'a> {
             drop(log);
             Ok(())
         };
-        Started { process: Process { threads, health, inner_stop: stop, close: Box::new(close) }, server, address }
+        let (stop_timeout, close) = (settings.process.stop_timeout(), Box::new(close));
+        Started { process: Process { threads, health, stop_timeout, inner_stop: stop, close }, server, address }
     }
 
     fn gateway(mut self) -> anyhow::Result<Started> {
@@ -146,10 +159,7 @@ impl<'a> Base<'a> {
         })?;
         let bound = gateway.server()?;
         let address = bound.addresses.first().copied().context("the server listens nowhere")?;
-        let mut ownership = InletOwnership::new();
-        for inlet in gateway.inlets() {
-            ownership.insert(inlet.clone(), self.join(INLET_GROUP, Topic::Inlet(inlet.clone()))?);
-        }
+        let ownership = self.join_inlets(gateway.inlets())?;
         let inlets = gateway.inlet_worker(ownership, self.stop.clone())?;
         self.threads.watch("gateway-inlets", inlets);
         Ok(self.started(bound.server, address, None))
@@ -161,7 +171,7 @@ impl<'a> Base<'a> {
         let parts = working_memory::Parts {
             log: self.port(),
             store: Arc::clone(&store),
-            ownership: self.join(working_memory::NAME, Topic::Interactions)?,
+            ownership: self.join(working_memory::NAME, &Topic::Interactions)?,
             interactions: Arc::new(Interactions::default()),
             rules: Arc::new(self.settings.rules.clone()),
             settings: self.settings.working_memory.settings(),
@@ -179,7 +189,7 @@ impl<'a> Base<'a> {
         let (server, address) = self.operations(self.settings.consolidator.listen)?;
         let parts = consolidator::Parts {
             replica: Replica::new(self.port(), Arc::clone(&store), Limits::default()),
-            ownership: self.join(consolidator::NAME, Topic::Consolidations)?,
+            ownership: self.join(consolidator::NAME, &Topic::Consolidations)?,
             settings: self.settings.consolidator.settings(),
             metrics: self.metrics.clone(),
             health: self.health.clone(),

@@ -1,11 +1,12 @@
 //! `memos topics`: the topics of a log on Kafka, made where they are missing and looked at where they are there.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::Context;
 use event_log::kafka::KafkaLog;
-use event_log::kafka::topics::{self, State};
+use event_log::kafka::topics::{self, Finding, State};
 
 use crate::cli::TopicsArgs;
 use crate::{secret, settings};
@@ -20,21 +21,8 @@ pub(crate) fn run(args: &TopicsArgs, out: &mut impl Write) -> anyhow::Result<Exi
     let findings =
         if args.verify { topics::verify(&kafka, &settings.topics) } else { topics::ensure(&kafka, &settings.topics) };
     let findings = findings.with_context(|| format!("set up the topics at {}", kafka.bootstrap_servers))?;
-    let mut differs = 0;
-    for finding in &findings {
-        match finding.state {
-            State::Ok => {}
-            State::Created => writeln!(out, "created  {}", finding.topic)?,
-            State::Differs => {
-                differs += 1;
-                let (what, found, wanted) = (&finding.what, &finding.found, &finding.wanted);
-                writeln!(out, "DIFFERS  {}: {what} is {found}, and should be {wanted}", finding.topic)?;
-            }
-        }
-    }
-    let topics: std::collections::BTreeSet<&str> = findings.iter().map(|finding| finding.topic.as_str()).collect();
-    writeln!(out, "{} topics at {}, {differs} differences", topics.len(), kafka.bootstrap_servers)?;
-    if !args.verify {
+    let seen = report(&findings, &kafka.bootstrap_servers, out)?;
+    if !args.verify && seen.missing == 0 {
         let file = settings.hash_secret_file();
         if !file.exists() {
             if let Some(parent) = file.parent() {
@@ -47,5 +35,80 @@ pub(crate) fn run(args: &TopicsArgs, out: &mut impl Write) -> anyhow::Result<Exi
         secret::agree(&log, &secret::load(&file)?)
             .with_context(|| format!("use the hash secret {}", file.display()))?;
     }
-    Ok(if differs == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if seen.missing + seen.differs == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// How many things are not as they must be.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Seen {
+    missing: usize,
+    differs: usize,
+    /// Topics whose properties cannot be seen from here, which says nothing of them.
+    unread: usize,
+}
+
+fn report(findings: &[Finding], brokers: &str, out: &mut impl Write) -> anyhow::Result<Seen> {
+    let mut seen = Seen::default();
+    for Finding { topic, what, wanted, found, state } in findings {
+        match state {
+            State::Ok => {}
+            State::Created => writeln!(out, "created  {topic}")?,
+            State::Differs => {
+                seen.differs += 1;
+                writeln!(out, "DIFFERS  {topic}: {what} is {found}, and should be {wanted}")?;
+            }
+            State::Missing => {
+                seen.missing += 1;
+                writeln!(out, "MISSING  {topic}: should have {wanted}")?;
+            }
+            State::Unreadable => {
+                seen.unread += 1;
+                writeln!(out, "UNREAD   {topic}: should have {wanted}")?;
+            }
+        }
+    }
+    let topics: BTreeSet<&str> = findings.iter().map(|finding| finding.topic.as_str()).collect();
+    let Seen { missing, differs, unread } = seen;
+    writeln!(out, "{} topics at {brokers}, {missing} missing, {differs} differences", topics.len())?;
+    if unread > 0 {
+        writeln!(
+            out,
+            "the properties of {unread} topics cannot be read with a bearer token: compare them with what \
+             `kafka-configs.sh --describe --entity-type topics` shows"
+        )?;
+    }
+    Ok(seen)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finding(topic: &str, state: State) -> Finding {
+        let text = str::to_owned;
+        Finding { topic: text(topic), what: text("cleanup.policy"), wanted: text("w"), found: text("f"), state }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_said_and_is_no_difference() {
+        let findings = [finding("a", State::Ok), finding("a", State::Unreadable), finding("b", State::Unreadable)];
+        let mut out = Vec::new();
+        let seen = report(&findings, "broker:9092", &mut out).expect("it can be written");
+        assert_eq!(seen, Seen { unread: 2, ..Seen::default() });
+        let text = String::from_utf8(out).expect("text");
+        assert!(text.contains("UNREAD   b: should have w"), "{text}");
+        assert!(text.contains("2 topics at broker:9092, 0 missing, 0 differences"), "{text}");
+        assert!(text.contains("kafka-configs.sh"), "it says what to do: {text}");
+    }
+
+    #[test]
+    fn what_is_missing_or_differs_is_counted_each_by_itself() {
+        let findings = [finding("a", State::Created), finding("b", State::Missing), finding("c", State::Differs)];
+        let mut out = Vec::new();
+        let seen = report(&findings, "broker:9092", &mut out).expect("it can be written");
+        assert_eq!(seen, Seen { missing: 1, differs: 1, unread: 0 });
+        let text = String::from_utf8(out).expect("text");
+        assert!(text.starts_with("created  a\nMISSING  b: should have w\nDIFFERS  c: cleanup.policy is f"), "{text}");
+        assert!(!text.contains("kafka-configs.sh"), "{text}");
+    }
 }

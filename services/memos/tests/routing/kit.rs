@@ -9,10 +9,7 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use event_log::envelope::Interactions;
 use event_log::ownership::All;
-use event_log::{
-    Appended, Error, EventLog, Limits, LogId, Maintained, MemLog, Offset, Partition, ReadBatch, Record, Timestamp,
-    Topic, Watermarks,
-};
+use event_log::{Appended, Error, EventLog, Limits, MemLog, Offset, Partition, ReadBatch, Record, Topic};
 use gateway::{Gateway, RecallSettings, Routed, RoutedParts};
 use memory_core::{MemoryId, Rules, Subject, TenantId, WorkingMemory};
 use memory_store::{Replica, Store};
@@ -349,13 +346,7 @@ impl View {
 }
 
 impl EventLog for View {
-    fn id(&self) -> LogId {
-        self.inner.id()
-    }
-
-    fn partitions(&self) -> u32 {
-        self.inner.partitions()
-    }
+    testkit::rest_of_the_log!(inner);
 
     fn append(&self, topic: &Topic, partition: Partition, records: Vec<Record>) -> Result<Appended, Error> {
         self.inner.append(topic, partition, records)
@@ -367,31 +358,7 @@ impl EventLog for View {
         self.inner.read(topic, partition, from, limits)
     }
 
-    fn watermarks(&self, topic: &Topic, partition: Partition) -> Result<Watermarks, Error> {
-        self.inner.watermarks(topic, partition)
-    }
-
     fn wait(&self, seen: u64, timeout: Duration) -> u64 {
         self.inner.wait(seen, timeout)
-    }
-
-    fn commit(&self, group: &str, topic: &Topic, partition: Partition, next: Offset) -> Result<(), Error> {
-        self.inner.commit(group, topic, partition, next)
-    }
-
-    fn committed(&self, group: &str, topic: &Topic, partition: Partition) -> Result<Option<Offset>, Error> {
-        self.inner.committed(group, topic, partition)
-    }
-
-    fn release(&self, reader: &str, topic: &Topic, partition: Partition, up_to: Offset) -> Result<(), Error> {
-        self.inner.release(reader, topic, partition, up_to)
-    }
-
-    fn maintain(&self, now: Timestamp) -> Result<Maintained, Error> {
-        self.inner.maintain(now)
-    }
-
-    fn topics(&self) -> Vec<Topic> {
-        self.inner.topics()
     }
 }

@@ -14,3 +14,7 @@ mod operations;
 mod processes;
 #[path = "cluster/same.rs"]
 mod same;
+#[path = "cluster/traffic.rs"]
+mod traffic;
+#[path = "cluster/witness.rs"]
+mod witness;

@@ -30,7 +30,7 @@ pub(crate) use archive::ArchiveText;
 pub(crate) use dump::DumpText;
 pub(crate) use ledger::Ledger;
 pub(crate) use load::Load;
-pub(crate) use publisher::{Interrupted, Publisher};
+pub(crate) use publisher::{Interrupted, Publisher, Way};
 pub(crate) use testkit::wait_until;
 
 /// How long anything may take that is bound to happen. Far more than it takes on a slow machine.
@@ -157,10 +157,15 @@ impl Server {
         self.child.wait().expect("its end");
     }
 
+    /// SIGTERM.
+    pub(crate) fn terminate(&self) {
+        self.signal(Signal::TERM);
+    }
+
     /// SIGTERM, and waits until it has stopped in good order.
     #[track_caller]
     pub(crate) fn stop(mut self) {
-        self.signal(Signal::TERM);
+        self.terminate();
         wait_until(DEADLINE, "memos has stopped", || self.child.try_wait().expect("its state").is_some());
         let status = self.child.wait().expect("its end");
         assert!(status.success(), "memos ended with {status}\n{}", tail(&self.log));
@@ -211,9 +216,33 @@ pub(crate) fn get(url: &str, path: &str) -> String {
 }
 
 fn try_get(url: &str, path: &str) -> std::io::Result<String> {
+    exchange(url, &format!("GET {path}"), &[], "", DEADLINE)
+}
+
+/// A plain POST; answers the status.
+pub(crate) fn post(
+    url: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+    timeout: Duration,
+) -> std::io::Result<u16> {
+    let answer = exchange(url, &format!("POST {path}"), headers, body, timeout)?;
+    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
+    status.ok_or_else(|| std::io::ErrorKind::UnexpectedEof.into())
+}
+
+/// Sends a request and reads the answer; each piece of it must come within the time.
+fn exchange(url: &str, line: &str, headers: &[(&str, &str)], body: &str, timeout: Duration) -> std::io::Result<String> {
     let address = url.strip_prefix("http://").expect("a plain address");
     let mut stream = TcpStream::connect(address)?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    stream.set_read_timeout(Some(timeout))?;
+    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let length = body.len();
+    write!(
+        stream,
+        "{line} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{headers}Content-Length: {length}\r\n\r\n{body}"
+    )?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     Ok(answer)

@@ -1,12 +1,14 @@
 //! Recall that holds some of the partitions: what is elsewhere, or not restored yet, is never taken for missing.
 
+use std::sync::Arc;
+
 use event_log::{EventLog, Limits, Partition, Topic};
 use memory_core::{EventId, MemoryId, Rules, Subject};
 use memos_client::port::{ListRequest, RecallApi, ReplicaApi};
 use memos_client::{Position, Reach};
-use recall::{Error, PartitionState, Settings};
+use recall::{Error, PartitionState, Parts, Settings};
 use serde_json::json;
-use testkit::{events, wait_until};
+use testkit::{StoppableLog, events, wait_until};
 
 use crate::kit::{DEADLINE, PARTITIONS, Stage, block_on, own_store, question, texts, user};
 
@@ -129,7 +131,7 @@ fn a_partition_that_restores_says_how_far_it_is() {
     assert!(!health.is_ready());
     assert!(metrics.render().contains("memos_recall_partition_serving{partition=\"0\"} 0"));
 
-    let log: std::sync::Arc<dyn EventLog> = std::sync::Arc::<event_log::MemLog>::clone(&stage.log);
+    let log: Arc<dyn EventLog> = Arc::<event_log::MemLog>::clone(&stage.log);
     let mut replica = memory_store::Replica::new(log, store, Limits::default());
     replica.listen(listener);
     replica.catch_up_working(HERE).expect("it is readable");
@@ -139,6 +141,24 @@ fn a_partition_that_restores_says_how_far_it_is() {
     assert!(metrics.render().contains("memos_recall_partition_serving{partition=\"0\"} 1"));
     stop.stop();
     running.fold.join().expect("no panic").expect("it was told to");
+}
+
+#[test]
+fn a_stop_is_heard_between_two_batches_of_a_restore() {
+    let (stage, ..) = told();
+    let dir = tempfile::tempdir().expect("a directory");
+    let one_by_one = Settings { batch_records: 1, ..Settings::default() };
+    let parts = stage.parts(own_store(&dir), one_by_one, vec![HERE]);
+    let log = Arc::new(StoppableLog::new(parts.log));
+    let store = Arc::clone(&parts.store);
+    log.stop_after(1);
+    let running = stage.restoring(Parts { log: Arc::<StoppableLog>::clone(&log), ..parts });
+    wait_until(DEADLINE, "it stands still", || log.stands_still());
+    running.stop.stop();
+    log.go_on();
+    running.stop().expect("it was told to");
+    let read = store.position(log.id(), &Topic::Memories, HERE).expect("it reads");
+    assert!(read < log.watermarks(&Topic::Memories, HERE).expect("watermarks").high, "it read everything first");
 }
 
 #[test]

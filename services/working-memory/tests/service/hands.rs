@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::mpsc::RecvTimeoutError;
 
 use event_log::envelope::{self, OpenFrom, Working};
 use event_log::{EventLog, Limits, Offset, Partition, Stored, Timestamp, Topic};
@@ -217,6 +218,51 @@ fn an_older_row_of_a_former_owner_is_written_over() {
     wait_until(DEADLINE, "both are written over", || rows.clone().map(|key| newest(&log, &key).record.value) == wanted);
     assert_eq!(service.metric("memos_working_memory_rows_written_again_total"), 2);
     service.stop().expect("it was told to");
+}
+
+/// A process that stands still while it reads what others have folded.
+fn in_the_middle_of_a_takeover(log: &Arc<BrittleLog>) -> Process {
+    publish(log, &lively_history(84, 7, 900));
+    let first = start(log, &home(), settings(8));
+    first.drain();
+    first.stop().expect("it was told to");
+    let heir = process(log, Rules::default());
+    heir.log.stop_after(5);
+    heir.hand.give(&all());
+    wait_until(DEADLINE, "it stands still", || heir.log.stands_still());
+    assert!(!heir.service.health.is_ready());
+    heir
+}
+
+fn is_read(log: &BrittleLog, home: &Home) -> bool {
+    let read = |partition| home.store.position(log.id(), &Topic::Working, partition).expect("it reads");
+    let high = |partition| log.watermarks(&Topic::Working, partition).expect("watermarks").high;
+    all().into_iter().all(|partition| read(partition) == high(partition))
+}
+
+#[test]
+fn a_takeover_is_given_up_between_two_batches() {
+    let log = log();
+    let heir = in_the_middle_of_a_takeover(&log);
+    let let_go = heir.hand.take(&all(), false);
+    heir.log.go_on();
+    assert_eq!(let_go.recv_timeout(DEADLINE), Err(RecvTimeoutError::Disconnected));
+    assert!(!is_read(&log, &heir.home), "it read everything first");
+    heir.hand.give(&all());
+    let owns = || heir.service.metric("memos_working_memory_partitions") == u64::from(PARTITIONS);
+    wait_until(DEADLINE, "it owns", owns);
+    wait_until(DEADLINE, "it has read everything", || is_read(&log, &heir.home));
+    heir.service.stop().expect("it was told to");
+}
+
+#[test]
+fn a_stop_is_heard_between_two_batches_of_a_takeover() {
+    let log = log();
+    let heir = in_the_middle_of_a_takeover(&log);
+    heir.service.tell_to_stop();
+    heir.log.go_on();
+    heir.service.join().expect("it was told to");
+    assert!(!is_read(&log, &heir.home), "it read everything first");
 }
 
 #[test]

@@ -161,8 +161,12 @@ impl Service {
     }
 
     pub(crate) fn stop(self) -> Result<(), Error> {
-        self.stop.stop();
+        self.tell_to_stop();
         self.join()
+    }
+
+    pub(crate) fn tell_to_stop(&self) {
+        self.stop.stop();
     }
 
     /// Waits for an end that nobody asked for.

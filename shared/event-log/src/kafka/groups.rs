@@ -2,7 +2,8 @@
 //!
 //! Positions that count stand in the stores. What is committed here is for operators' lag tools, and for stateless
 //! readers, to whom a lost second of commits is a second of repeats. So commits are collected and written twice a
-//! second by one thread, and what the brokers do not take is dropped with a word in the log.
+//! second by one thread, and what the brokers do not take is dropped with a word in the log; who must know asks what
+//! is committed.
 //!
 //! The brokers take commits to a group with members from its members only. So when a [`Membership`](super::Membership)
 //! of a group lives in this process, all its commits go through that. When the members are other processes, what this
@@ -26,7 +27,7 @@ use crate::{Error, Offset, Partition};
 const EVERY: Duration = Duration::from_millis(500);
 
 /// A topic's name at the brokers, and a partition.
-type Place = (String, Partition);
+pub(super) type Place = (String, Partition);
 
 #[derive(Debug)]
 pub(super) struct Groups {
@@ -49,6 +50,8 @@ struct All {
 
 #[derive(Default)]
 struct Group {
+    /// Held while something is committed. See [`GroupsState::flush`].
+    committing: Arc<Mutex<()>>,
     pending: BTreeMap<Place, Offset>,
     released: BTreeMap<Place, Offset>,
     simple: Option<Arc<BaseConsumer<Plain>>>,
@@ -194,27 +197,46 @@ impl GroupsState {
         Ok(made)
     }
 
-    /// Commits what is pending for this group.
+    /// Commits what is pending for this group. When this returns, nothing that was pending before is still under way.
+    ///
+    /// The thread here, a member that gives up its partitions and whoever asks what is committed may come at once. One
+    /// at a time commits, so that no commit overtakes an older one, and a revocation is not answered while its positions
+    /// are on their way: later the brokers would refuse them. The wait is bounded by the request's timeout, and
+    /// librdkafka answers a commit on a thread of its own, whatever a callback waits for. A consumer must not end in the
+    /// meantime, because that calls its member back, which comes here again. It ends with whoever holds it last, which
+    /// may be this function.
     pub(super) fn flush(&self, group: &str) {
+        let committing = Arc::clone(&lock(&self.groups).entry(group).committing);
+        let used = {
+            let _alone = lock(&committing);
+            self.flush_alone(group)
+        };
+        drop(used);
+    }
+
+    /// Commits what is pending before these places are given up, or nothing where they are lost already. What could not
+    /// be committed in time is forgotten: the next owner goes on from there, and is not to be set back later.
+    pub(super) fn give_up(&self, group: &str, places: &[Place], lost: bool) {
+        if !lost {
+            self.flush(group);
+        }
+        lock(&self.groups).entry(group).pending.retain(|place, _| !places.contains(place));
+    }
+
+    /// Answers the consumer that it used.
+    fn flush_alone(&self, group: &str) -> Option<Arc<dyn Commits>> {
         let pending = std::mem::take(&mut lock(&self.groups).entry(group).pending);
         if pending.is_empty() {
-            return;
+            return None;
         }
         let mut positions = TopicPartitionList::new();
         for ((topic, partition), next) in &pending {
             let at = At::Offset(i64::try_from(next.get()).unwrap_or(i64::MAX));
-            if positions.add_partition_offset(topic, number(*partition), at).is_err() {
-                return;
-            }
+            positions.add_partition_offset(topic, number(*partition), at).ok()?;
         }
-        let committed = match self.client(group) {
-            Ok(client) => client.commit_these(&positions),
-            Err(error) => {
-                tracing::warn!(group, error = error.chain(), "positions are not committed");
-                return;
-            }
-        };
-        let Err(error) = committed else { return };
+        let refused = |error: &Error| tracing::warn!(group, error = error.chain(), "positions are not committed");
+        let client = self.client(group).inspect_err(refused).ok()?;
+        let Err(error) = client.commit_these(&positions) else { return Some(client) };
         if error.rdkafka_error_code().is_some_and(|code| verdict(code) == Verdict::Wait) {
             tracing::debug!(group, %error, "positions are committed later");
             let mut all = lock(&self.groups);
@@ -223,8 +245,9 @@ impl GroupsState {
                 entry.pending.entry(place).or_insert(next);
             }
         } else {
-            tracing::debug!(group, %error, "positions are not committed, which only lag tools see");
+            tracing::debug!(group, %error, "positions are not committed, and whoever asks for them sees it");
         }
+        Some(client)
     }
 }
 
@@ -243,5 +266,126 @@ impl Drop for Groups {
 impl std::fmt::Debug for Group {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Group").field("pending", &self.pending.len()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+    use super::*;
+    use crate::kafka::KafkaSettings;
+    use crate::local::settings::FailureHook;
+
+    /// A member whose first commit takes its time: it waits whether another one overtakes it.
+    #[derive(Default)]
+    struct Slow {
+        came: Mutex<Vec<At>>,
+        changed: Condvar,
+        /// In the order in which the brokers would have taken them.
+        taken: Mutex<Vec<At>>,
+    }
+
+    const OVERTAKEN_WITHIN: Duration = Duration::from_millis(500);
+
+    impl Commits for Slow {
+        fn commit_these(&self, positions: &TopicPartitionList) -> KafkaResult<()> {
+            let at = positions.elements()[0].offset();
+            let mut came = lock(&self.came);
+            came.push(at);
+            self.changed.notify_all();
+            if came.len() == 1 {
+                drop(self.changed.wait_timeout_while(came, OVERTAKEN_WITHIN, |_| lock(&self.taken).is_empty()));
+            } else {
+                drop(came);
+            }
+            lock(&self.taken).push(at);
+            self.changed.notify_all();
+            Ok(())
+        }
+
+        fn committed_of(&self, places: TopicPartitionList, _: Duration) -> KafkaResult<TopicPartitionList> {
+            Ok(places)
+        }
+    }
+
+    impl Slow {
+        /// Waits until somebody commits.
+        fn is_at_it(&self) {
+            let came = lock(&self.came);
+            drop(self.changed.wait_while(came, |came| came.is_empty()).expect("no panic"));
+        }
+    }
+
+    /// A group with a member, without the thread that commits by itself.
+    fn group() -> (GroupsState, Arc<Slow>) {
+        let settings = KafkaSettings { bootstrap_servers: "127.0.0.1:1".to_owned(), ..KafkaSettings::default() };
+        let connection = Connection::make(&settings, FailureHook::default()).expect("the settings are good");
+        let (connection, groups) = (Arc::new(connection), Mutex::default());
+        let (state, member) = (GroupsState { connection, groups, ending: Condvar::new() }, Arc::new(Slow::default()));
+        let weak: Weak<Slow> = Arc::downgrade(&member);
+        state.enter("g", weak);
+        (state, member)
+    }
+
+    fn put(state: &GroupsState, next: u64) {
+        lock(&state.groups).entry("g").pending.insert(("t".to_owned(), Partition::new(0)), Offset::new(next));
+    }
+
+    #[test]
+    fn no_commit_of_a_group_overtakes_an_older_one() {
+        let (state, member) = group();
+        put(&state, 10);
+        std::thread::scope(|scope| {
+            scope.spawn(|| state.flush("g"));
+            member.is_at_it();
+            put(&state, 20);
+            state.flush("g");
+        });
+        assert_eq!(*lock(&member.taken), [At::Offset(10), At::Offset(20)]);
+    }
+
+    #[test]
+    fn who_flushes_knows_that_all_is_committed_even_by_others() {
+        let (state, member) = group();
+        put(&state, 10);
+        std::thread::scope(|scope| {
+            scope.spawn(|| state.flush("g"));
+            member.is_at_it();
+            // Nothing is pending: the other thread has taken it, and is still at it.
+            state.flush("g");
+            assert_eq!(*lock(&member.taken), [At::Offset(10)], "as a revocation relies on");
+        });
+    }
+
+    /// A member that cannot reach its brokers.
+    struct Away;
+
+    impl Commits for Away {
+        fn commit_these(&self, _: &TopicPartitionList) -> KafkaResult<()> {
+            Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::OperationTimedOut))
+        }
+
+        fn committed_of(&self, places: TopicPartitionList, _: Duration) -> KafkaResult<TopicPartitionList> {
+            Ok(places)
+        }
+    }
+
+    #[test]
+    fn what_is_given_up_is_not_committed_later() {
+        let (state, _slow) = group();
+        let member = Arc::new(Away);
+        let weak: Weak<Away> = Arc::downgrade(&member);
+        state.enter("g", weak);
+        let pending = || lock(&state.groups).entry("g").pending.len();
+        for lost in [false, true] {
+            put(&state, 10);
+            state.flush("g");
+            assert_eq!(pending(), 1, "it is tried again");
+            state.give_up("g", &[("t".to_owned(), Partition::new(1))], lost);
+            assert_eq!(pending(), 1, "that is another place");
+            state.give_up("g", &[("t".to_owned(), Partition::new(0))], lost);
+            assert_eq!(pending(), 0, "the next owner would be set back");
+        }
     }
 }

@@ -1,13 +1,18 @@
 //! Which partitions this process owns, decided by a consumer group.
 //!
 //! A member fetches nothing: its partitions are paused from the moment it gets them, and what was assigned is only told
-//! to the owner. The strategy is `range`, and eager: every division begins with everybody giving up everything, so no
+//! to the owner. The strategy is `range`, or `roundrobin` where several topics are divided, and eager: every division begins with everybody giving up everything, so no
 //! partition ever has two owners that both believe the group. A member with an instance name keeps its partitions
 //! through a restart that is shorter than the session timeout.
+//!
+//! Who divides several topics in one group is one member for all of them. The brokers answer one request of a
+//! connection after the other, and to join again is a request that waits until every member has asked: with two members
+//! in one process, what the second has to commit before it may ask would wait behind the question of the first.
 //!
 //! A revocation is answered when the owner has drained, and not before: the callback waits, while librdkafka's own
 //! thread keeps the heartbeats going. An owner that does not drain in time is told to end.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
@@ -15,10 +20,10 @@ use std::sync::{Arc, Mutex, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::types::RDKafkaRespErr;
+use rdkafka::{ClientConfig, TopicPartitionList};
 
 use super::KafkaLog;
 use super::client::{Observed, observed};
@@ -36,8 +41,6 @@ const UNHEARD: usize = 64;
 pub struct MembershipSettings {
     /// The group, without the prefix of the topics.
     pub group: String,
-    /// The topic whose partitions are divided. The same numbers of all topics go with it.
-    pub topic: Topic,
     /// The name of this instance, the same after a restart and unlike every other's. `None`: the partitions of a process
     /// that ends are divided at once, and again when it comes back.
     pub instance: Option<String>,
@@ -48,12 +51,11 @@ pub struct MembershipSettings {
 }
 
 impl MembershipSettings {
-    /// A member of this group for this topic, with the defaults for the rest.
+    /// A member of this group, with the defaults for the rest.
     #[must_use]
-    pub fn new(group: &str, topic: Topic, instance: Option<String>) -> Self {
+    pub fn new(group: &str, instance: Option<String>) -> Self {
         Self {
             group: group.to_owned(),
-            topic,
             instance,
             session_timeout: Duration::from_secs(10),
             drain_timeout: Duration::from_secs(60),
@@ -70,10 +72,16 @@ impl MembershipSettings {
     }
 }
 
-/// Membership in a consumer group that divides the partitions of a topic.
+/// Membership in a consumer group, as far as it divides the partitions of one topic.
 #[derive(Debug)]
 pub struct Membership {
     changes: Receiver<Change>,
+    member: Arc<Member>,
+}
+
+/// The member, which leaves the group when nobody holds it any more.
+#[derive(Debug)]
+struct Member {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
@@ -82,7 +90,8 @@ struct Shared {
     group: String,
     observed: Arc<Observed>,
     groups: Arc<GroupsState>,
-    tell: SyncSender<Change>,
+    /// Who is told, by the topic's name at the brokers.
+    tell: BTreeMap<String, SyncSender<Change>>,
     drain_timeout: Duration,
     failure: Mutex<Option<String>>,
     ended: AtomicBool,
@@ -117,22 +126,56 @@ impl ConsumerContext for Context {
     }
 }
 
-fn partitions_in(list: &TopicPartitionList) -> Vec<Partition> {
-    let mut partitions: Vec<Partition> =
-        list.elements().iter().filter_map(|e| u32::try_from(e.partition()).ok()).map(Partition::new).collect();
-    partitions.sort();
+/// The partitions of each topic that has any.
+fn partitions_in(list: &TopicPartitionList) -> BTreeMap<String, Vec<Partition>> {
+    let mut partitions: BTreeMap<String, Vec<Partition>> = BTreeMap::new();
+    for element in list.elements() {
+        if let Ok(number) = u32::try_from(element.partition()) {
+            partitions.entry(element.topic().to_owned()).or_default().push(Partition::new(number));
+        }
+    }
+    partitions.values_mut().for_each(|partitions| partitions.sort());
     partitions
 }
 
 impl Membership {
-    /// Joins the group. The partitions come as changes.
+    /// Joins the group for a topic. The partitions come as changes; the same numbers of all topics go with them.
     ///
     /// # Errors
     /// [`Error::Setting`], [`Error::UnknownTopic`]; [`Error::Refused`] when the settings make no client.
-    pub fn join(log: &KafkaLog, settings: &MembershipSettings) -> Result<Self, Error> {
+    pub fn join(log: &KafkaLog, settings: &MembershipSettings, topic: &Topic) -> Result<Self, Error> {
+        // The same numbers of all topics go to the same member.
+        Ok(Self::members(log, settings, "range", std::slice::from_ref(topic))?.remove(0))
+    }
+
+    /// Joins the group for each of these topics, as one member; what it gets of one says nothing of the others. The answer
+    /// has their order; each has to be looked at.
+    ///
+    /// # Errors
+    /// As [`Membership::join`].
+    pub fn join_all(log: &KafkaLog, settings: &MembershipSettings, topics: &[Topic]) -> Result<Vec<Self>, Error> {
+        if topics.is_empty() {
+            return Ok(Vec::new());
+        }
+        // By ranges the first members would get the first partitions of every topic, and the last ones none.
+        Self::members(log, settings, "roundrobin", topics)
+    }
+
+    fn members(
+        log: &KafkaLog,
+        settings: &MembershipSettings,
+        strategy: &str,
+        topics: &[Topic],
+    ) -> Result<Vec<Self>, Error> {
         settings.validate()?;
-        let topic = log.name_of(&settings.topic)?;
-        let (tell, changes) = sync_channel(UNHEARD);
+        let names = topics.iter().map(|topic| log.name_of(topic)).collect::<Result<Vec<_>, _>>()?;
+        let (tell, changes): (BTreeMap<_, _>, Vec<_>) = names
+            .iter()
+            .map(|name| {
+                let (tell, changes) = sync_channel(UNHEARD);
+                (((*name).to_owned(), tell), changes)
+            })
+            .unzip();
         let shared = Arc::new(Shared {
             group: settings.group.clone(),
             observed: log.connection.observed(format!("member.{}", settings.group)),
@@ -142,55 +185,59 @@ impl Membership {
             failure: Mutex::default(),
             ended: AtomicBool::new(false),
         });
-        let session = settings.session_timeout;
-        // The callback may wait for the drain, and polls in between.
-        let poll_interval = (settings.drain_timeout + Duration::from_secs(30)).max(session * 2);
-        let mut config = log.connection.settings.client()?;
-        config
-            .set("group.id", log.connection.settings.group_name(&settings.group))
-            .set("partition.assignment.strategy", "range")
-            .set("session.timeout.ms", session.as_millis().to_string())
-            .set("heartbeat.interval.ms", (session.as_millis() / 5).max(100).to_string())
-            .set("max.poll.interval.ms", poll_interval.as_millis().to_string())
-            .set("enable.auto.commit", "false")
-            .set("enable.auto.offset.store", "false")
-            // Nothing is fetched, so where it would begin does not matter and must not fail.
-            .set("auto.offset.reset", "latest");
-        if let Some(instance) = &settings.instance {
-            config.set("group.instance.id", instance);
-        }
-        let consumer: BaseConsumer<Context> = config
+        let consumer: BaseConsumer<Context> = config(log, settings, strategy)?
             .create_with_context(Context(Arc::clone(&shared)))
             .map_err(|error| super::cannot("make a consumer", &error))?;
-        consumer.subscribe(&[topic]).map_err(|error| super::cannot("take a subscription", &error))?;
+        consumer.subscribe(&names).map_err(|error| super::cannot("take a subscription", &error))?;
         let consumer = Arc::new(consumer);
-        let member: Weak<BaseConsumer<Context>> = Arc::downgrade(&consumer);
-        let member: Weak<dyn Commits> = member;
-        log.groups.shared().enter(&settings.group, member);
+        let committing: Weak<BaseConsumer<Context>> = Arc::downgrade(&consumer);
+        let committing: Weak<dyn Commits> = committing;
+        log.groups.shared().enter(&settings.group, committing);
         let state = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("kafka-member".to_owned())
             .spawn(move || state.run(&consumer))
             .map_err(|error| super::cannot("start the thread of", &error))?;
-        Ok(Self { changes, shared, thread: Some(thread) })
+        let member = Arc::new(Member { shared, thread: Some(thread) });
+        Ok(changes.into_iter().map(|changes| Self { changes, member: Arc::clone(&member) }).collect())
     }
+}
+
+fn config(log: &KafkaLog, settings: &MembershipSettings, strategy: &str) -> Result<ClientConfig, Error> {
+    let session = settings.session_timeout;
+    // The callback may wait for the drain, and polls in between.
+    let poll_interval = (settings.drain_timeout + Duration::from_secs(30)).max(session * 2);
+    let mut config = log.connection.settings.client()?;
+    config
+        .set("group.id", log.connection.settings.group_name(&settings.group))
+        .set("partition.assignment.strategy", strategy)
+        .set("session.timeout.ms", session.as_millis().to_string())
+        .set("heartbeat.interval.ms", (session.as_millis() / 5).max(100).to_string())
+        .set("max.poll.interval.ms", poll_interval.as_millis().to_string())
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        // Nothing is fetched, so where it would begin does not matter and must not fail.
+        .set("auto.offset.reset", "latest");
+    if let Some(instance) = &settings.instance {
+        config.set("group.instance.id", instance);
+    }
+    Ok(config)
 }
 
 impl Ownership for Membership {
     fn next(&mut self, timeout: Duration) -> Result<Option<Change>, Error> {
         let deadline = Instant::now().checked_add(timeout);
+        let shared = &self.member.shared;
         loop {
-            if let Some(reason) = lock(&self.shared.failure).clone() {
-                return Err(Error::Expelled { group: self.shared.group.clone(), reason });
+            if let Some(reason) = lock(&shared.failure).clone() {
+                return Err(Error::Expelled { group: shared.group.clone(), reason });
             }
             let left = deadline.map_or(POLL, |at| at.saturating_duration_since(Instant::now()));
             match self.changes.recv_timeout(left.min(POLL)) {
                 Ok(change) => return Ok(Some(change)),
                 Err(RecvTimeoutError::Timeout) if left.is_zero() => return Ok(None),
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => {
-                    self.shared.fail("its thread has ended");
-                }
+                Err(RecvTimeoutError::Disconnected) => shared.fail("its thread has ended"),
             }
         }
     }
@@ -205,7 +252,8 @@ impl Shared {
             }
             if let Some((code, text)) = consumer.client().fatal_error() {
                 self.fail(&format!("{code}: {text}"));
-                break;
+                // Nobody is asked to drain any more.
+                self.ended.store(true, Ordering::Release);
             }
         }
     }
@@ -234,40 +282,43 @@ impl Shared {
         }
     }
 
-    fn assigned(&self, partitions: Vec<Partition>) {
-        tracing::info!(group = self.group, count = partitions.len(), "partitions were assigned");
-        if !partitions.is_empty() {
-            self.tell(Change::Assigned(partitions));
+    fn assigned(&self, partitions: BTreeMap<String, Vec<Partition>>) {
+        for (topic, partitions) in partitions {
+            tracing::info!(group = self.group, topic, count = partitions.len(), "partitions were assigned");
+            self.tell(&topic, Change::Assigned(partitions));
         }
     }
 
-    fn revoked(&self, partitions: Vec<Partition>, lost: bool) {
-        tracing::info!(group = self.group, count = partitions.len(), lost, "partitions are revoked");
-        if partitions.is_empty() {
-            return;
+    fn revoked(&self, partitions: BTreeMap<String, Vec<Partition>>, lost: bool) {
+        let (mut draining, mut places) = (Vec::with_capacity(partitions.len()), Vec::new());
+        for (topic, partitions) in partitions {
+            places.extend(partitions.iter().map(|partition| (topic.clone(), *partition)));
+            tracing::info!(group = self.group, topic, count = partitions.len(), lost, "partitions are revoked");
+            let (revoked, drained) = Revoked::new(partitions, lost);
+            self.tell(&topic, Change::Revoked(revoked));
+            draining.push(drained);
         }
-        let (revoked, drained) = Revoked::new(partitions, lost);
-        self.tell(Change::Revoked(revoked));
         let began = Instant::now();
-        while !self.ended.load(Ordering::Acquire) {
-            match drained.recv_timeout(POLL) {
-                Ok(()) | Err(RecvTimeoutError::Disconnected) => break,
-                Err(RecvTimeoutError::Timeout) if began.elapsed() >= self.drain_timeout => {
-                    self.fail(&format!("it did not give up its partitions within {:?}", self.drain_timeout));
-                    break;
+        'drain: for drained in draining {
+            while !self.ended.load(Ordering::Acquire) {
+                match drained.recv_timeout(POLL) {
+                    Ok(()) | Err(RecvTimeoutError::Disconnected) => break,
+                    Err(RecvTimeoutError::Timeout) if began.elapsed() >= self.drain_timeout => {
+                        self.fail(&format!("it did not give up its partitions within {:?}", self.drain_timeout));
+                        break 'drain;
+                    }
+                    Err(RecvTimeoutError::Timeout) => {}
                 }
-                Err(RecvTimeoutError::Timeout) => {}
             }
         }
         // What was drained is shown before another owner asks for it.
-        self.groups.flush(&self.group);
+        self.groups.give_up(&self.group, &places, lost);
     }
 
-    fn tell(&self, change: Change) {
-        match self.tell.try_send(change) {
-            // Nobody listens any more when the owner is ending.
-            Ok(()) | Err(TrySendError::Disconnected(_)) => {}
-            Err(TrySendError::Full(_)) => self.fail("its owner does not look at what changes"),
+    fn tell(&self, topic: &str, change: Change) {
+        // Nobody listens any more when the owner is ending.
+        if let Some(Err(TrySendError::Full(_))) = self.tell.get(topic).map(|tell| tell.try_send(change)) {
+            self.fail("its owner does not look at what changes");
         }
     }
 
@@ -280,7 +331,7 @@ impl Shared {
     }
 }
 
-impl Drop for Membership {
+impl Drop for Member {
     fn drop(&mut self) {
         self.shared.ended.store(true, Ordering::Release);
         // Its consumer goes with the thread, which leaves the group unless it has an instance name.

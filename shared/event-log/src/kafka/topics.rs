@@ -4,6 +4,11 @@
 //! chosen by somebody with more knowledge of the cluster. What differs is reported. Only the count of partitions is an
 //! error: a record's partition follows from it.
 //!
+//! With bearer tokens only a part of this can be done. librdkafka asks for a token through the main queue of a client, and
+//! of an admin client rdkafka polls no queue but its own (rust-rdkafka, issue 757); to hand it a token from outside takes
+//! unsafe code, which memos has none of. So topics are made with Kafka's own tools then. Whether they are there, and with
+//! how many partitions, the producer can see; what it cannot see is said to be [`State::Unreadable`], and is no difference.
+//!
 //! [`ensure`] also gives the log its name, by a certificate of birth in every partition ([`super::birth`]). It may be
 //! run again, and by several processes at once.
 
@@ -47,9 +52,14 @@ pub enum State {
     Ok,
     /// It is not as wanted. Nothing was changed.
     Differs,
+    /// The topic is not there, and was not made. `wanted` says how to make it.
+    Missing,
+    /// This process cannot see it. `wanted` says what to compare.
+    Unreadable,
 }
 
-/// Creates the topics that are missing, gives the log its name, and answers how everything is.
+/// Creates the topics that are missing, gives the log its name, and answers how everything is. With bearer tokens it
+/// creates none, and while one is [`State::Missing`] the log has no name.
 ///
 /// # Errors
 /// [`Error::Away`] and [`Error::Refused`]; [`Error::TopicPartitions`] when a topic of memos has another count of
@@ -60,14 +70,17 @@ pub fn ensure(settings: &KafkaSettings, topics: &TopicSettings) -> Result<Vec<Fi
     let mut findings = Vec::new();
     for topic in Topic::all(&settings.inlets) {
         let name = name_of(&topic, settings);
-        if connection.partitions_of(&name)?.is_none() {
-            let admin = admin.as_ref().ok_or_else(|| Error::NoTopic { name: name.clone() })?;
+        if let Some(admin) = &admin
+            && connection.partitions_of(&name)?.is_none()
+        {
             create(&connection, admin, &topic, &name, topics)?;
             findings.push(finding(&name, "topic", "exists", "missing", State::Created));
         }
     }
     findings.extend(look(&connection, admin.as_ref(), topics)?);
-    name_the_log(&connection)?;
+    if findings.iter().all(|finding| finding.state != State::Missing) {
+        name_the_log(&connection)?;
+    }
     Ok(findings)
 }
 
@@ -86,8 +99,7 @@ fn finding(topic: &str, what: &str, wanted: &str, found: &str, state: State) -> 
     Finding { topic: text(topic), what: text(what), wanted: text(wanted), found: text(found), state }
 }
 
-/// The client that creates and describes topics; `None` with bearer tokens, which it cannot show: nothing in it asks for
-/// one. Then topics are made with Kafka's own tools, and only named here.
+/// The client that creates and describes topics; `None` with bearer tokens, which it never shows.
 fn admin(connection: &Connection) -> Result<Option<AdminClient<Plain>>, Error> {
     if connection.settings.security.token().is_some() {
         return Ok(None);
@@ -135,7 +147,8 @@ fn look(
     for topic in Topic::all(&settings.inlets) {
         let name = name_of(&topic, settings);
         let Some(has) = connection.partitions_of(&name)? else {
-            findings.push(finding(&name, "topic", "exists", "missing", State::Differs));
+            let wanted = wanted::in_words(&topic, topics, settings);
+            findings.push(finding(&name, "topic", &wanted, "missing", State::Missing));
             continue;
         };
         if !matches!(topic, Topic::Inlet(_)) {
@@ -145,13 +158,14 @@ fn look(
             let count = has.to_string();
             findings.push(finding(&name, "partitions", &count, &count, State::Ok));
         }
+        let rules = wanted::to_verify(&topic, topics, settings);
         let Some(admin) = admin else {
-            let found = "not visible with bearer tokens";
-            findings.push(finding(&name, "properties", "those of decision 008", found, State::Differs));
+            let wanted: Vec<String> = rules.iter().map(|(property, rule)| format!("{property} {rule}")).collect();
+            findings.push(finding(&name, "properties", &wanted.join("; "), "not readable", State::Unreadable));
             continue;
         };
         let found = properties(connection, admin, &name)?;
-        for (property, rule) in wanted::to_verify(&topic, topics, settings) {
+        for (property, rule) in rules {
             let value = found.get(property).cloned().unwrap_or_default();
             let state = if rule.holds(&value) { State::Ok } else { State::Differs };
             findings.push(finding(&name, property, &rule.to_string(), &value, state));

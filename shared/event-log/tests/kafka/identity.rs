@@ -16,7 +16,7 @@ fn topics_are_made_once_and_looked_at_after_that() {
     let wanted = topic_settings();
     let missing = topics::verify(&settings, &wanted).expect("the broker says");
     assert_eq!(missing.len(), Topic::FIXED.len() + 1);
-    assert!(missing.iter().all(|finding| finding.state == State::Differs && finding.found == "missing"));
+    assert!(missing.iter().all(|finding| finding.state == State::Missing && finding.found == "missing"));
     let unopened = KafkaLog::open(&settings);
     assert!(matches!(unopened, Err(Error::NoTopic { .. })), "{unopened:?}");
     let made = topics::ensure(&settings, &wanted).expect("they can be made");

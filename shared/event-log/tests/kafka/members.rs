@@ -20,10 +20,10 @@ fn four() -> (KafkaSettings, KafkaLog) {
 }
 
 fn join(log: &KafkaLog, instance: Option<&str>) -> Membership {
-    let mut settings = MembershipSettings::new("writers", TOPIC, instance.map(str::to_owned));
+    let mut settings = MembershipSettings::new("writers", instance.map(str::to_owned));
     settings.session_timeout = Duration::from_secs(3);
     settings.drain_timeout = Duration::from_secs(20);
-    Membership::join(log, &settings).expect("it joins")
+    Membership::join(log, &settings, &TOPIC).expect("it joins")
 }
 
 /// A member that drains at once, and what it owns.
@@ -147,13 +147,57 @@ fn nobody_else_owns_a_partition_before_its_owner_has_drained() {
     assert_eq!(seen, Some(Offset::new(6)));
 }
 
+/// What one topic has to note must not wait behind the other's question for new partitions, whichever goes first.
+#[test]
+fn who_divides_several_topics_gives_up_all_of_them_as_one_member() {
+    let topics = [Topic::Interactions, Topic::Consolidations];
+    let join = |log: &KafkaLog| {
+        Membership::join_all(log, &MembershipSettings::new("writers", None), &topics).expect("it joins")
+    };
+    let next = |member: &mut Membership| member.next(PATIENT).expect("it stays a member").expect("a change");
+    let assigned = |members: &mut [Membership], count: usize| {
+        for member in members {
+            let change = next(member);
+            assert!(matches!(&change, Change::Assigned(partitions) if partitions.len() == count), "{change:?}");
+        }
+    };
+    for order in [[0, 1], [1, 0]] {
+        let (settings, log) = four();
+        let mut first = join(&log);
+        assigned(&mut first, 4);
+        let other_log = open(&settings);
+        let mut second = join(&other_log);
+        let mut revoked: Vec<Option<Change>> = first.iter_mut().map(|member| Some(next(member))).collect();
+        for place in order {
+            let topic = &topics[place];
+            let given_up = match revoked[place].take() {
+                Some(Change::Revoked(revoked)) => revoked,
+                other => panic!("{other:?} before anything was revoked"),
+            };
+            assert_eq!((given_up.partitions.len(), given_up.lost), (4, false));
+            // For a while: were there another member in this process, it would have asked by then.
+            let began = Instant::now();
+            let mut position = Offset::FIRST;
+            while began.elapsed() < Duration::from_millis(1500) {
+                position = position.next();
+                log.commit("writers", topic, Partition::new(0), position).expect("it is noted");
+                let seen = log.committed("writers", topic, Partition::new(0)).expect("the broker says");
+                assert_eq!(seen, Some(position));
+            }
+            assert!(began.elapsed() < Duration::from_secs(5), "it took {:?}", began.elapsed());
+        }
+        assigned(&mut first, 2);
+        assigned(&mut second, 2);
+    }
+}
+
 #[test]
 fn an_owner_that_does_not_drain_is_expelled() {
     let (settings, log) = four();
-    let mut wanted = MembershipSettings::new("writers", TOPIC, None);
+    let mut wanted = MembershipSettings::new("writers", None);
     wanted.session_timeout = Duration::from_secs(3);
     wanted.drain_timeout = Duration::from_secs(1);
-    let mut first = Membership::join(&log, &wanted).expect("it joins");
+    let mut first = Membership::join(&log, &wanted, &TOPIC).expect("it joins");
     assert!(matches!(first.next(PATIENT), Ok(Some(Change::Assigned(_)))));
     let other_log = open(&settings);
     let mut second = Owner::join(&other_log, None);

@@ -1,16 +1,20 @@
 //! Being let in, and not.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use event_log::kafka::topics;
+use event_log::kafka::topics::{self, Finding, State};
 use event_log::kafka::{KafkaLog, KafkaSettings, Mechanism, Protocol, Secret, Security};
 use event_log::{Error, EventLog, Offset, Partition, Topic};
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
+use rdkafka::client::{ClientContext, OAuthToken};
 use testkit::kafka::{Broker, BrokerOptions, Listener};
 
-use crate::kit::{new_log, read_to_end, record, settings, topic_settings, values};
+use crate::kit::{blocking, new_log, read_to_end, record, settings, topic_settings, values};
 
 const USER: &str = "memos";
 const PASSWORD: &str = "a-long-password";
@@ -100,17 +104,26 @@ fn every_way_in_works_and_the_wrong_key_does_not() {
     works_with("a bearer token", &with_token(&broker, bearer, 3600));
 }
 
-/// A log that is opened with a bearer token that lives for so long. With one, topics can be named but not made.
+/// A log that is opened with a bearer token that lives for so long. With one, topics can be seen and named, but neither
+/// made nor described, and nothing of that is a difference.
 fn with_token(broker: &Broker, security: Security, lives_seconds: u64) -> KafkaLog {
     let write = |lives| std::fs::write(&security.token_file, token(lives)).expect("the directory is writable");
     write(3600);
     let open = settings(broker.bootstrap());
     let bootstrap_servers = broker.bootstrap_of(Listener::SaslPlaintext);
     let settings = KafkaSettings { security: security.clone(), bootstrap_servers, ..open.clone() };
-    let missing = topics::ensure(&settings, &topic_settings());
-    assert!(matches!(missing, Err(Error::NoTopic { .. })), "{missing:?}");
+    let missing = topics::ensure(&settings, &topic_settings()).expect("the broker lets it in");
+    assert_eq!(missing.len(), Topic::FIXED.len() + 1);
+    let says_how = |finding: &Finding| finding.state == State::Missing && finding.wanted.contains("cleanup.policy=");
+    assert!(missing.iter().all(says_how), "{missing:?}");
     topics::ensure(&open, &topic_settings()).expect("the topics can be made");
-    topics::ensure(&settings, &topic_settings()).expect("they are there");
+    for findings in [topics::ensure(&settings, &topic_settings()), topics::verify(&settings, &topic_settings())] {
+        let findings = findings.expect("they are there");
+        let count = |state| findings.iter().filter(|finding| finding.state == state).count();
+        assert_eq!(count(State::Ok), Topic::FIXED.len(), "the partitions can be seen: {findings:?}");
+        assert_eq!(count(State::Unreadable), Topic::FIXED.len() + 1, "{findings:?}");
+        assert_eq!(findings.len(), 2 * Topic::FIXED.len() + 1, "nothing differs: {findings:?}");
+    }
     write(lives_seconds);
     KafkaLog::open(&settings).expect("the log opens")
 }
@@ -120,6 +133,39 @@ fn token(lives_seconds: u64) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is right").as_secs();
     let claims = format!(r#"{{"sub":"{USER}","iat":{now},"exp":{}}}"#, now + lives_seconds);
     format!("{}.{}.", URL_SAFE_NO_PAD.encode(r#"{"alg":"none"}"#), URL_SAFE_NO_PAD.encode(claims))
+}
+
+/// A context that has a token, and knows whether it was asked for it.
+#[derive(Debug)]
+struct HasToken(std::sync::Arc<AtomicBool>);
+
+impl ClientContext for HasToken {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        self.0.store(true, Ordering::Relaxed);
+        let lifetime_ms = 4_102_444_800_000;
+        Ok(OAuthToken { token: token(3600), principal_name: USER.to_owned(), lifetime_ms })
+    }
+}
+
+/// Why `topics` does without an admin client when tokens are used. When this fails after an upgrade of rdkafka, it can
+/// be given one, and [`State::Unreadable`] can go.
+#[test]
+fn an_admin_client_never_asks_for_its_token() {
+    let broker =
+        Broker::start_with(&BrokerOptions { listeners: vec![Listener::SaslPlaintext], ..BrokerOptions::default() });
+    let asked = std::sync::Arc::new(AtomicBool::new(false));
+    let admin: AdminClient<HasToken> = ClientConfig::new()
+        .set("bootstrap.servers", broker.bootstrap_of(Listener::SaslPlaintext))
+        .set("security.protocol", "sasl_plaintext")
+        .set("sasl.mechanism", "OAUTHBEARER")
+        .create_with_context(HasToken(std::sync::Arc::clone(&asked)))
+        .expect("the settings are good");
+    let options = AdminOptions::new().request_timeout(Some(std::time::Duration::from_secs(3)));
+    let answer = blocking(admin.describe_configs([&ResourceSpecifier::Topic("any")], &options));
+    assert!(answer.is_err(), "it was let in: {answer:?}");
+    assert!(!asked.load(Ordering::Relaxed), "it asked for the token");
 }
 
 #[test]

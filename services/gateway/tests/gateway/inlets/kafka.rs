@@ -10,13 +10,16 @@ use event_log::kafka::topics::{self, TopicSettings};
 use event_log::kafka::{KafkaLog, KafkaSettings, Membership, MembershipSettings};
 use event_log::ownership::Ownership;
 use event_log::{EventLog, InletName, Limits, Offset, Record, Stored, Topic, Watermarks, envelope};
-use gateway::{Gateway, INLET_GROUP, InletOwnership, InletReader, Parts};
-use memory_core::Partition;
+use gateway::{Gateway, INLET_GROUP, InletOwnership, InletReader, Parts, Settings};
+use memory_core::{Partition, Role};
+use memos_client::Interaction;
+use memos_client::inlet::{InletRecord, Secret, Signer};
 use serde_json::json;
 use service_runtime::{Health, Metrics, Stop};
 use testkit::kafka::Broker;
 
 use super::record;
+use super::signed::{Keys, SECRET_OF_ACME};
 use crate::support::{FakeRecall, INLET, inlet_topic, secret, settings};
 
 /// More than the other topics have.
@@ -42,13 +45,17 @@ struct Process {
 
 impl Process {
     fn start(broker: &Broker) -> Self {
+        Self::with(broker, settings())
+    }
+
+    fn with(broker: &Broker, settings: Settings) -> Self {
         let log = Arc::new(KafkaLog::open(&kafka(broker)).expect("the log opens"));
         let port: Arc<dyn EventLog> = Arc::<KafkaLog>::clone(&log);
         let parts = Parts {
             log: port,
             recall: Arc::new(FakeRecall::default()),
             secret: secret(),
-            settings: settings(),
+            settings,
             health: Health::new(),
             metrics: Metrics::new(),
             writable: Arc::new(AtomicBool::new(true)),
@@ -57,9 +64,9 @@ impl Process {
     }
 
     fn ownership(&self) -> InletOwnership {
+        let settings = MembershipSettings::new(INLET_GROUP, None);
         let member = |inlet: &InletName| {
-            let settings = MembershipSettings::new(INLET_GROUP, Topic::Inlet(inlet.clone()), None);
-            let member = Membership::join(&self.log, &settings).expect("it can join");
+            let member = Membership::join(&self.log, &settings, &Topic::Inlet(inlet.clone())).expect("it can join");
             (inlet.clone(), Box::new(member) as Box<dyn Ownership>)
         };
         self.gateway.inlets().map(member).collect()
@@ -160,13 +167,7 @@ fn take(reader: &mut InletReader, count: usize) {
 #[test]
 fn gateways_come_and_go_and_every_record_is_an_event_in_order() {
     let broker = Broker::start();
-    let wanted = TopicSettings {
-        replication_factor: 1,
-        min_insync_replicas: 1,
-        inlet_partitions: INLET_PARTITIONS,
-        ..TopicSettings::default()
-    };
-    topics::ensure(&kafka(&broker), &wanted).expect("the topics can be made");
+    topics::ensure(&kafka(&broker), &wanted()).expect("the topics can be made");
     let watcher = KafkaLog::open(&kafka(&broker)).expect("the log opens");
     let mut seen = Seen::default();
 
@@ -215,4 +216,51 @@ fn gateways_come_and_go_and_every_record_is_an_event_in_order() {
         let noted = watcher.committed(INLET_GROUP, &inlet_topic(), Partition::new(partition)).expect("it is known");
         assert_eq!(noted, Some(marks(&watcher, &inlet_topic(), partition).high), "partition {partition}");
     }
+}
+
+/// One copy of everything: there is one broker.
+fn wanted() -> TopicSettings {
+    TopicSettings {
+        replication_factor: 1,
+        min_insync_replicas: 1,
+        inlet_partitions: INLET_PARTITIONS,
+        ..TopicSettings::default()
+    }
+}
+
+/// What the Rust client builds and signs is an event of whose key it is, when it came through a broker.
+// law: L08
+#[test]
+fn a_record_that_the_rust_client_signed_is_taken_from_a_broker() {
+    let broker = Broker::start();
+    topics::ensure(&kafka(&broker), &wanted()).expect("the topics can be made");
+    let keys = Keys::new();
+    let process = Process::with(&broker, keys.settings());
+    let signer = |secret: &str| {
+        let secret = Secret::try_new(secret).expect("a secret");
+        Signer::try_new(INLET, "acme", "k-1", secret).expect("good names")
+    };
+    let by = |secret: &str, id: &str| {
+        let turn =
+            Interaction { id: Some(id.to_owned()), ..Interaction::turn("zoë", Role::User, "I moved to Köln.") };
+        let record = InletRecord::binary("/chat", &turn).expect("a record").signed(&signer(secret)).expect("signed");
+        let InletRecord { key, headers, value } = record;
+        let headers = headers.into_iter().map(|(name, value)| (name, Some(value))).collect();
+        Record { key, value: Some(value), headers, ..Record::default() }
+    };
+    let forged = by("a-secret-that-memos-does-not-know-1", "forged");
+    append(process.log.as_ref(), BTreeMap::from([(5, vec![by(SECRET_OF_ACME, "signed"), forged])]));
+    let mut reader = process.reader();
+    let (began, mut taken) = (Instant::now(), (0, 0));
+    while taken != (1, 1) {
+        assert!(began.elapsed() < DEADLINE, "{taken:?}");
+        let now = reader.take().expect("the log works");
+        reader.commit().expect("the log works");
+        taken = (taken.0 + now.accepted, taken.1 + now.dead_lettered);
+    }
+    let events = read_on(process.log.as_ref(), &Topic::Interactions, &mut BTreeMap::new());
+    let events: Vec<_> = events.iter().filter_map(|stored| envelope::read_interaction(stored).expect("ours")).collect();
+    let [(_, event)] = events.as_slice() else { panic!("{events:?}") };
+    assert_eq!((event.tenant.as_str(), event.event.id.to_string().as_str()), ("acme", "signed"));
+    reader.close().expect("the log works");
 }

@@ -13,17 +13,17 @@ use super::{ARRIVED, letters};
 use crate::access::start;
 use crate::support::{Parted, Running, TestLog, log, settings, tenant};
 
-const SECRET_OF_ACME: &str = "acme-0123456789abcdef0123456789abcdef";
+pub(super) const SECRET_OF_ACME: &str = "acme-0123456789abcdef0123456789abcdef";
 const NEW_SECRET_OF_ACME: &str = "acme-new-0123456789abcdef0123456789";
 const SECRET_OF_BOLT: &str = "bolt-0123456789abcdef0123456789abcdef";
 
 /// A directory with the secrets of three keys, and settings that name them. The inlet has the name of the usual one.
-struct Keys {
+pub(super) struct Keys {
     dir: tempfile::TempDir,
 }
 
 impl Keys {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         for (name, secret) in [("old", SECRET_OF_ACME), ("new", NEW_SECRET_OF_ACME), ("bolt", SECRET_OF_BOLT)] {
             std::fs::write(dir.path().join(name), format!("{secret}\n")).expect("a file");
@@ -36,7 +36,7 @@ impl Keys {
         InletKeySettings { tenant: tenant.to_owned(), id: id.to_owned(), secret_file, secret_env: None }
     }
 
-    fn settings(&self) -> Settings {
+    pub(super) fn settings(&self) -> Settings {
         let inlet_keys =
             vec![self.key("acme", "k-1", "old"), self.key("acme", "k-2", "new"), self.key("bolt", "k-1", "bolt")];
         Settings { inlets: vec![InletSettings::signed("support")], inlet_keys, ..settings() }

@@ -1,37 +1,41 @@
 //! Kills, pauses beyond the session timeout, restarts of the broker, wiped directories, and instances that come and go,
 //! with requests in flight all the time.
 //!
-//! Several producers publish without a pause, to whichever gateway answers, and send again what they heard no answer for.
-//! At the end every acknowledged event is there once (laws L01 and L03), all stores are the same, and they are what the
-//! log says when it is folded from its beginning (laws L02, L05 and L06).
+//! Several producers publish without a pause, over HTTP and through an inlet. At the end every acknowledged event is there
+//! once and in its order (laws L01 and L03), all stores are the same, and they are what the log says when it is folded
+//! from its beginning (laws L02, L05 and L06).
 
 // law: L01, L02, L03, L05, L06, L12
 
-use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
-use memos_client::Client;
 use testkit::Random;
 use testkit::kafka::Broker;
 
-use super::processes::{Cluster, Size};
-use crate::harness::{
-    DEADLINE, Ledger, Load, Publisher, Server, between, block_on, is_long, seed, status, wait_until, wait_until_final,
-};
+use super::processes::{Cluster, SESSION, Size};
+use super::traffic::{compare, producers, settle, under_load};
+use super::witness::{Answer, Witness};
+use crate::harness::{DEADLINE, Ledger, Server, between, is_long, seed, wait_until, wait_until_final};
 
-const PRODUCERS: u64 = 3;
-const USERS_EACH: usize = 12;
+/// Partitions of every topic.
+const PARTITIONS: f64 = 12.0;
+/// Questions that must be answered while an instance of recall stands still.
+const QUESTIONS: u32 = 10;
 /// Ticks would be events that no producer knows of; many snapshots bury many steps.
-const SETTINGS: [&str; 3] =
-    ["working_memory.idle_tick_seconds=0", "consolidator.snapshot_every=20", "disk.min_free_bytes=0"];
+const SETTINGS: [&str; 4] = [
+    "working_memory.idle_tick_seconds=0",
+    "consolidator.snapshot_every=20",
+    "disk.min_free_bytes=0",
+    "gateway.inlets=[{name = \"events\", tenant = \"default\"}]",
+];
 
 /// What can happen to a cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Harm {
     /// `kill -9` of one process, which is started again at once.
     Kill(&'static str),
-    /// SIGSTOP of one process until another has taken over, then SIGCONT: it goes on where it stood.
+    /// SIGSTOP of one process, for longer than its session and until another does its work, then SIGCONT: it goes on
+    /// where it stood.
     Zombie(&'static str),
     /// The broker stops in good order, or is killed, and is started again.
     Broker { killed: bool },
@@ -39,132 +43,18 @@ enum Harm {
     BrokerPause,
 }
 
-/// The rounds of a run: every kind of process is killed, both writers become zombies.
+/// The rounds of a run: every kind of process is killed, and every kind becomes a zombie.
 fn plan(random: &mut Random) -> Vec<Harm> {
     const KINDS: [&str; 4] = ["consolidator", "working-memory", "gateway", "recall"];
-    let (kills, zombies, brokers) = if is_long() { (50, 10, 3) } else { (5, 2, 1) };
+    let (kills, zombies, brokers) = if is_long() { (50, 12, 3) } else { (5, 4, 1) };
     let mut plan: Vec<Harm> = (0..kills).map(|round| Harm::Kill(KINDS[round % KINDS.len()])).collect();
-    plan.extend((0..zombies).map(|round| Harm::Zombie(KINDS[round % 2])));
+    plan.extend((0..zombies).map(|round| Harm::Zombie(KINDS[round % KINDS.len()])));
     plan.extend((0..brokers).map(|round| Harm::Broker { killed: round % 2 == 0 }));
     plan.push(Harm::BrokerPause);
     for place in (1..plan.len()).rev() {
         plan.swap(place, random.index(place + 1));
     }
     plan
-}
-
-/// Producers that publish until they are told to stop.
-struct Traffic<'a> {
-    clients: Vec<Client>,
-    acknowledged: &'a AtomicU64,
-    over: &'a AtomicBool,
-}
-
-impl Traffic<'_> {
-    /// Publishes to one gateway, and to the next one when it breaks off.
-    fn run(&self, publisher: &mut Publisher) {
-        for client in self.clients.iter().cycle() {
-            while !self.over.load(Ordering::SeqCst) {
-                match block_on(publisher.next(client, 20)) {
-                    Ok(count) => self.acknowledged.fetch_add(count, Ordering::SeqCst),
-                    Err(_) => break,
-                };
-            }
-            if self.over.load(Ordering::SeqCst) {
-                return;
-            }
-            let answers = || self.clients.iter().any(|client| block_on(client.health()).is_ok());
-            wait_until(DEADLINE, "a gateway answers", answers);
-        }
-    }
-}
-
-fn producers(seed: u64, name: &str) -> Vec<Publisher> {
-    let one = |number| Publisher::new(seed + number, Load::new(seed, &format!("{name}{number}"), USERS_EACH));
-    (0..PRODUCERS).map(one).collect()
-}
-
-/// Runs `harm` round after round while producers publish; each round begins with new acknowledged events.
-fn under_load(cluster: &mut Cluster, publishers: &mut [Publisher], mut rounds: impl FnMut(&mut Cluster, &dyn Fn(u64))) {
-    let (acknowledged, over) = (AtomicU64::new(0), AtomicBool::new(false));
-    let gateways = cluster.servers.iter().filter(|(name, _)| name.starts_with("gateway"));
-    let clients: Vec<Client> = gateways.map(|(_, gateway)| gateway.client()).collect();
-    std::thread::scope(|scope| {
-        for (number, publisher) in publishers.iter_mut().enumerate() {
-            let mut clients = clients.clone();
-            let place = number % clients.len();
-            clients.rotate_left(place);
-            let traffic = Traffic { clients, acknowledged: &acknowledged, over: &over };
-            scope.spawn(move || traffic.run(publisher));
-        }
-        let new = |count: u64| {
-            let before = acknowledged.load(Ordering::SeqCst);
-            let enough = || acknowledged.load(Ordering::SeqCst) >= before + count;
-            wait_until(DEADLINE, &format!("{count} more events are acknowledged"), enough);
-        };
-        // The producers end whatever becomes of the rounds, or a failure would hang here.
-        let _end = AtEnd(&over);
-        rounds(cluster, &new);
-    });
-}
-
-struct AtEnd<'a>(&'a AtomicBool);
-
-impl Drop for AtEnd<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::SeqCst);
-    }
-}
-
-/// Ends every session, and waits until every acknowledged event has come to its end.
-fn settle(cluster: &Cluster, publishers: Vec<Publisher>) -> Ledger {
-    let gateway = cluster.server("gateway-0");
-    let client = gateway.client();
-    let mut ledger = Ledger::default();
-    for mut publisher in publishers {
-        let send = |publisher: &mut Publisher, end: bool| {
-            // What is still unanswered goes first, so that it stands before the end of the session.
-            let sent = || {
-                if end {
-                    let ends = publisher.load.end_sessions();
-                    block_on(publisher.send(&client, ends)).is_ok()
-                } else {
-                    block_on(publisher.next(&client, 20)).is_ok()
-                }
-            };
-            wait_until(DEADLINE, "what was not answered is taken", sent);
-        };
-        send(&mut publisher, false);
-        send(&mut publisher, true);
-        ledger.merge(publisher.ledger);
-    }
-    wait_until_final(gateway, ledger.acknowledged());
-    ledger
-}
-
-/// Nothing lost, nothing doubled, all stores alike and what the log says. Answers the hash.
-fn compare(cluster: &mut Cluster, ledger: &Ledger) -> String {
-    let client = cluster.server("gateway-0").client();
-    let doubtful: BTreeSet<&str> = ledger.indeterminate().filter(|id| status(&client, id).is_some()).collect();
-    let (acknowledged, doubt) = (ledger.acknowledged().count(), ledger.indeterminate().count());
-    eprintln!("{acknowledged} acknowledged, {doubt} in doubt, of which {} are there", doubtful.len());
-    let expected = ledger.expected(|id| doubtful.contains(id));
-    let same = |cluster: &Cluster| cluster.hash("recall-0") == cluster.hash("recall-1");
-    wait_until(DEADLINE, "both instances of recall are at the end", || same(cluster));
-    let dump = cluster.dump("recall-0");
-    dump.assert_every_source_counts_once();
-    assert_eq!(dump.events(), expected, "the events that were folded are those that were sent");
-    let owners = dump.owners();
-    for (handle, row) in dump.rows("subject") {
-        let events = &expected[&owners[&handle]];
-        assert_eq!(row["next"].as_u64(), Some(events.len() as u64), "numbers of {}", owners[&handle]);
-        let shown = cluster.server("gateway-0").next_seq(&owners[&handle]);
-        assert_eq!(shown, events.len() as u64, "numbers that recall shows of {}", owners[&handle]);
-    }
-    let hash = cluster.hash("recall-0");
-    cluster.stop();
-    cluster.verify("recall-0");
-    hash
 }
 
 #[test]
@@ -177,13 +67,20 @@ fn nothing_is_lost_or_doubled_whatever_happens_to_whom() {
     cluster.set(&SETTINGS);
     cluster.make_topics();
     cluster.start();
-    let mut publishers = producers(seed, "chaos");
+    let (mut producers, mut witness) = (producers(seed, "chaos"), Witness::default());
     let plan = plan(&mut random);
-    under_load(&mut cluster, &mut publishers, |cluster, new| {
+    under_load(&mut cluster, &mut producers, |cluster, new| {
         for (round, harm) in plan.iter().enumerate() {
             eprintln!("round {}: {harm:?}", round + 1);
             new(between(&mut random, 30, 300));
-            inflict(cluster, &broker, *harm, &mut random);
+            let number = random.index(2);
+            match *harm {
+                Harm::Kill(kind) => kill(cluster, &format!("{kind}-{number}")),
+                Harm::Zombie("recall") => silence_recall(cluster, &mut witness, number, new),
+                Harm::Zombie(kind) => silence_member(cluster, kind, number, new),
+                Harm::Broker { killed } => restart(&broker, killed),
+                Harm::BrokerPause => pause(cluster, &broker),
+            }
             revive(cluster);
         }
         new(100);
@@ -193,54 +90,98 @@ fn nothing_is_lost_or_doubled_whatever_happens_to_whom() {
         cluster.servers.values().all(Server::is_ready)
     };
     wait_until(DEADLINE, "everything is ready again", all_ready);
-    let ledger = settle(&cluster, publishers);
+    let ledger = settle(&cluster, producers, witness.ends(cluster.server("gateway-0")));
     let hash = compare(&mut cluster, &ledger);
     wipe_and_rebuild(&mut cluster, &ledger, &hash);
 }
 
-fn inflict(cluster: &mut Cluster, broker: &Broker, harm: Harm, random: &mut Random) {
-    let other = |number: usize| 1 - number;
-    match harm {
-        Harm::Kill(kind) => {
-            let name = format!("{kind}-{}", random.index(2));
-            cluster.take(&name).kill9();
-            cluster.launch(&name);
+fn kill(cluster: &mut Cluster, name: &str) {
+    cluster.take(name).kill9();
+    cluster.launch(name);
+}
+
+fn restart(broker: &Broker, killed: bool) {
+    if killed {
+        broker.kill();
+    }
+    broker.restart();
+}
+
+fn pause(cluster: &Cluster, broker: &Broker) {
+    let before = broker_errors(cluster);
+    broker.pause();
+    // Long enough that requests are sent again.
+    wait_until(DEADLINE, "somebody misses the broker", || broker_errors(cluster) != before || missing(cluster));
+    broker.resume();
+}
+
+/// How many partitions a member of a group owns, as it says itself.
+fn owned(server: &Server, kind: &str) -> f64 {
+    match kind {
+        "gateway" => server.metric("memos_gateway_inlet_partitions"),
+        writer => server.metric(&format!("memos_{}_partitions", writer.replace('-', "_"))),
+    }
+}
+
+/// A member of a group falls silent until the other one owns everything, and comes back.
+fn silence_member(cluster: &mut Cluster, kind: &str, number: usize, new: &dyn Fn(u64)) {
+    let (name, heir) = (format!("{kind}-{number}"), format!("{kind}-{}", 1 - number));
+    // Or there would be nothing to take over: both may have been started a moment ago.
+    let shared = |cluster: &mut Cluster| {
+        revive(cluster);
+        let of = |name: &str| owned(cluster.server(name), kind);
+        of(&name) > 0.0 && of(&heir) > 0.0 && of(&name) + of(&heir) == PARTITIONS
+    };
+    wait_until(DEADLINE, &format!("{name} and {heir} share the partitions"), || shared(cluster));
+    cluster.server(&name).pause();
+    let paused = Instant::now();
+    // The heir itself may find that it is no member any more: the broker was away a moment ago.
+    let taken_over = || {
+        revive(cluster);
+        owned(cluster.server(&heir), kind) >= PARTITIONS
+    };
+    wait_until(DEADLINE, &format!("{heir} has taken over"), taken_over);
+    eprintln!("{heir} owns all partitions {:.1?} after {name} fell silent", paused.elapsed());
+    match kind {
+        "gateway" => {
+            let read = |cluster: &Cluster| cluster.server(&heir).metric("memos_gateway_inlet_records_total");
+            let before = read(cluster);
+            wait_until(DEADLINE, &format!("{heir} reads the inlet"), || read(cluster) > before);
         }
-        Harm::Zombie(kind) => {
-            let number = random.index(2);
-            let (name, heir) = (format!("{kind}-{number}"), format!("{kind}-{}", other(number)));
-            cluster.server(&name).pause();
-            let paused = Instant::now();
-            let all = f64::from(12);
-            let owned = format!("memos_{}_partitions", kind.replace('-', "_"));
-            // The heir itself may find that it is no member any more: the broker was away a moment ago.
-            let taken_over = || {
-                revive(cluster);
-                cluster.server(&heir).metric(&owned) >= all
-            };
-            wait_until(DEADLINE, &format!("{heir} has taken over"), taken_over);
-            let reading =
-                cluster.server(&heir).metric(&format!("memos_{}_takeover_seconds_sum", kind.replace('-', "_")));
-            eprintln!(
-                "{heir} owns all partitions {:.1?} after {name} fell silent; reading them took {reading:.3} s in all so far",
-                paused.elapsed()
-            );
-            cluster.server(&name).resume();
-        }
-        Harm::Broker { killed } => {
-            if killed {
-                broker.kill();
-            }
-            broker.restart();
-        }
-        Harm::BrokerPause => {
-            let before = broker_errors(cluster);
-            broker.pause();
-            // Long enough that requests are sent again.
-            wait_until(DEADLINE, "somebody misses the broker", || broker_errors(cluster) != before || missing(cluster));
-            broker.resume();
+        writer => {
+            let metric = format!("memos_{}_takeover_seconds_sum", writer.replace('-', "_"));
+            eprintln!("reading them took {:.3} s in all so far", cluster.server(&heir).metric(&metric));
         }
     }
+    // Whatever was in flight to the silent one: its producers have gone to another.
+    new(60);
+    cluster.server(&name).resume();
+    wait_until(DEADLINE, &format!("{name} has its share again"), || shared(cluster));
+}
+
+/// An instance of recall falls silent, and every question is answered by the other one.
+fn silence_recall(cluster: &Cluster, witness: &mut Witness, number: usize, new: &dyn Fn(u64)) {
+    let (name, gateway) = (format!("recall-{number}"), cluster.server("gateway-1"));
+    wait_until(DEADLINE, "everything is ready", || cluster.servers.values().all(Server::is_ready));
+    let missed = format!("memos_gateway_recall_requests_total{{instance=\"{number}\",outcome=\"unreachable\"}}");
+    let before = gateway.metric(&missed);
+    cluster.server(&name).pause();
+    let paused = Instant::now();
+    let word = witness.says(gateway);
+    let (mut answered, mut refused) = (0, 0);
+    wait_until(DEADLINE, &format!("the other recall answers for {name}"), || {
+        match Witness::is_remembered(gateway, word) {
+            Answer::Known => answered += 1,
+            Answer::Unknown => assert_eq!(answered, 0, "what was known is not known any more"),
+            Answer::Refused => refused += 1,
+        }
+        answered >= QUESTIONS && paused.elapsed() > SESSION && gateway.metric(&missed) > before
+    });
+    eprintln!("{answered} questions were answered without {name} and {refused} refused in {:.1?}", paused.elapsed());
+    assert!(refused <= answered / QUESTIONS, "{refused} questions were refused while one instance was there");
+    new(60);
+    cluster.server(&name).resume();
+    wait_until(DEADLINE, &format!("{name} answers again"), || cluster.server(&name).is_ready());
 }
 
 /// What the gateways count of requests that were not answered in time.
@@ -286,28 +227,24 @@ fn consolidators_come_and_go_under_load() {
     cluster.set(&SETTINGS);
     cluster.make_topics();
     cluster.start();
-    let mut publishers = producers(seed, "scaling");
-    under_load(&mut cluster, &mut publishers, |cluster, new| {
+    let mut producers = producers(seed, "scaling");
+    under_load(&mut cluster, &mut producers, |cluster, new| {
         new(200);
         for number in 1..4 {
             cluster.launch(&format!("consolidator-{number}"));
         }
-        let owned = |cluster: &Cluster, count: usize| {
+        let shared = |cluster: &Cluster, count: usize| {
             let consolidators = cluster.servers.iter().filter(|(name, _)| name.starts_with("consolidator"));
-            let owned: Vec<f64> = consolidators.map(|(_, server)| partitions(server)).collect();
-            owned.len() == count && owned.iter().sum::<f64>() == 12.0 && owned.iter().all(|owned| *owned > 0.0)
+            let owned: Vec<f64> = consolidators.map(|(_, server)| owned(server, "consolidator")).collect();
+            owned.len() == count && owned.iter().sum::<f64>() == PARTITIONS && owned.iter().all(|owned| *owned > 0.0)
         };
-        wait_until(DEADLINE, "four consolidators share the partitions", || owned(cluster, 4));
+        wait_until(DEADLINE, "four consolidators share the partitions", || shared(cluster, 4));
         new(200);
         cluster.take("consolidator-0").stop();
         cluster.take("consolidator-2").stop();
-        wait_until(DEADLINE, "two consolidators share the partitions", || owned(cluster, 2));
+        wait_until(DEADLINE, "two consolidators share the partitions", || shared(cluster, 2));
         new(200);
     });
-    let ledger = settle(&cluster, publishers);
+    let ledger = settle(&cluster, producers, Ledger::default());
     compare(&mut cluster, &ledger);
-}
-
-fn partitions(server: &Server) -> f64 {
-    server.metric("memos_consolidator_partitions")
 }

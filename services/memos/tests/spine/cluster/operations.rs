@@ -1,7 +1,10 @@
 //! What an operator does wrong, and is told.
 
+use serde_json::json;
+use testkit::kafka::Broker;
+
 use super::processes::{BROKER, Cluster, Size, command};
-use crate::harness::{DEADLINE, seed, wait_until};
+use crate::harness::{DEADLINE, Server, block_on, seed, wait_until};
 
 /// What a command says that fails.
 #[track_caller]
@@ -46,9 +49,33 @@ fn a_service_that_cannot_work_says_why() {
     cluster.take("recall-0").stop();
     let client = cluster.server("gateway-0").client();
     let code = || {
-        let asked = crate::harness::block_on(client.memories(memos_client::Owner::User("alice"), &Default::default()));
+        let asked = block_on(client.memories(memos_client::Owner::User("alice"), &Default::default()));
         asked.err().and_then(|error| error.code().map(str::to_owned)).unwrap_or_default()
     };
     wait_until(DEADLINE, "the gateway says that recall is away", || code() == "unavailable");
     cluster.stop();
+}
+
+// law: L12
+#[test]
+fn a_stop_does_not_wait_for_a_broker_that_is_away() {
+    let seed = seed("a stop without a broker", "one of each, a request in flight");
+    let (root, broker) = (tempfile::tempdir().expect("a directory"), Broker::start());
+    let mut cluster = Cluster::new(&broker, root.path(), "away", seed, Size::ONE);
+    cluster.set(&["process.stop_timeout_seconds=2"]);
+    cluster.make_topics();
+    cluster.start();
+    broker.pause();
+    let client = cluster.server("gateway-0").client();
+    let event = json!({"id": "unheard", "user_id": "alice", "role": "user", "content": "I live in Turin."});
+    std::thread::scope(|scope| {
+        let asked = scope.spawn(|| block_on(client.publish(&[event])));
+        let queued = || cluster.server("gateway-0").metric("memos_kafka_queued_bytes") > 0.0;
+        wait_until(DEADLINE, "the gateway has an append that nobody takes", queued);
+        cluster.servers.values().for_each(Server::terminate);
+        wait_until(DEADLINE, "all have ended", || cluster.servers.values_mut().all(Server::has_ended));
+        assert!(asked.join().expect("no panic").is_err(), "nothing is acknowledged that is not durable");
+    });
+    let words = cluster.server("gateway-0").last_words();
+    assert!(words.contains("was not finished within 2s"), "{words}");
 }

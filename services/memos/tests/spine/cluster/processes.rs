@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use testkit::kafka::{Broker, free_port};
 
@@ -10,6 +11,9 @@ use crate::harness::{DumpText, Server, memos, run, try_run};
 
 /// The broker of the tests that do it no harm.
 pub(crate) static BROKER: LazyLock<Broker> = LazyLock::new(Broker::start);
+
+/// After so long without a sign of life a process loses what it owns.
+pub(crate) const SESSION: Duration = Duration::from_secs(3);
 
 /// How many of each.
 #[derive(Clone, Copy, Debug)]
@@ -58,11 +62,12 @@ impl Cluster {
             "[kafka]\nbootstrap_servers = \"{}\"\ntopic_prefix = \"{prefix}.\"\n\
              [topics]\nreplication_factor = 1\nmin_insync_replicas = 1\n\
              [topics.extra.memories]\n\"min.cleanable.dirty.ratio\" = \"0.01\"\n\"segment.ms\" = \"3000\"\n\"max.compaction.lag.ms\" = \"1000\"\n\
-             [group]\nsession_timeout_ms = 3000\n\
+             [group]\nsession_timeout_ms = {}\n\
              [data]\nhash_secret_file = \"{}\"\n\
              [recall]\ninstances = {recalls}\nreplication_factor = {recalls}\n\
              [gateway.recall]\nreplication_factor = {recalls}\nurls = [{}]\n",
             broker.bootstrap(),
+            SESSION.as_millis(),
             root.join("hash.secret").display(),
             urls.join(", "),
         );

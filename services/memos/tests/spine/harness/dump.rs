@@ -60,6 +60,18 @@ impl DumpText {
         events
     }
 
+    /// The kept turns of each user, in the order of their numbers.
+    pub(crate) fn sources(&self) -> BTreeMap<String, Vec<String>> {
+        let owners = self.owners();
+        let mut sources: BTreeMap<String, BTreeMap<u64, String>> = BTreeMap::new();
+        for (handle, turn) in self.rows("source") {
+            let (number, id) = (turn["seq"].as_u64().expect("a number"), turn["event"]["id"].as_str());
+            let id = id.expect("an event id").to_owned();
+            sources.entry(owners[&handle].clone()).or_default().insert(number, id);
+        }
+        sources.into_iter().map(|(user, turns)| (user, turns.into_values().collect())).collect()
+    }
+
     /// No event may be a source twice: neither of one memory nor of two.
     #[track_caller]
     pub(crate) fn assert_every_source_counts_once(&self) {

@@ -4,12 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-/// Event ids by user. An id is in one of the two.
+/// Event ids by user. An id that was sent is in one of the first two.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ledger {
     acknowledged: BTreeMap<String, BTreeSet<String>>,
     /// Sent, and not answered: each of them may be there or not.
     indeterminate: BTreeMap<String, BTreeSet<String>>,
+    /// As they were sent first.
+    order: BTreeMap<String, Vec<String>>,
+    /// Others were sent before these were answered, so nothing is known of their place.
+    given_up: BTreeSet<String>,
 }
 
 impl Ledger {
@@ -22,18 +26,39 @@ impl Ledger {
         }
     }
 
-    pub(crate) fn doubt(&mut self, events: &[Value]) {
+    /// Notes what is sent, before it is: from now on it may be there.
+    pub(crate) fn send(&mut self, events: &[Value]) {
         for (user, id) in events.iter().map(named) {
-            if !self.acknowledged.get(&user).is_some_and(|ids| ids.contains(&id)) {
-                self.indeterminate.entry(user).or_default().insert(id);
+            if self.acknowledged.get(&user).is_some_and(|ids| ids.contains(&id)) {
+                continue;
+            }
+            if self.indeterminate.entry(user.clone()).or_default().insert(id.clone()) {
+                self.order.entry(user).or_default().push(id);
             }
         }
+    }
+
+    /// Notes that others are sent before these are answered. If they come later after all, then anywhere.
+    pub(crate) fn give_up(&mut self, events: &[Value]) {
+        for (user, id) in events.iter().map(named) {
+            if self.indeterminate.get(&user).is_some_and(|ids| ids.contains(&id)) {
+                self.given_up.insert(id);
+            }
+        }
+    }
+
+    /// Those of a user that must stand in this order, however they came.
+    pub(crate) fn order(&self, user: &str) -> impl Iterator<Item = &str> {
+        let order = self.order.get(user).into_iter().flatten().map(String::as_str);
+        order.filter(|id| !self.given_up.contains(*id))
     }
 
     /// Adds what another producer knows of other users.
     pub(crate) fn merge(&mut self, other: Self) {
         self.acknowledged.extend(other.acknowledged);
         self.indeterminate.extend(other.indeterminate);
+        self.order.extend(other.order);
+        self.given_up.extend(other.given_up);
     }
 
     /// Every acknowledged id.

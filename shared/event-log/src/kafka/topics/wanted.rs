@@ -155,6 +155,14 @@ pub(super) fn to_create(topic: &Topic, topics: &TopicSettings, settings: &KafkaS
     properties
 }
 
+/// How to make the topic by hand.
+pub(super) fn in_words(topic: &Topic, topics: &TopicSettings, settings: &KafkaSettings) -> String {
+    let (partitions, copies) = (topics.partitions_of(topic, settings), topics.replication_factor);
+    let properties = to_create(topic, topics, settings);
+    let properties: Vec<String> = properties.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    format!("{partitions} partitions, {copies} copies, {}", properties.join(" "))
+}
+
 /// What is looked at. Of an inlet only what its reader needs: the topic is its owner's.
 pub(super) fn to_verify(topic: &Topic, topics: &TopicSettings, settings: &KafkaSettings) -> Vec<(&'static str, Rule)> {
     let exactly = |value: &str| Rule::Exactly(value.to_owned());
