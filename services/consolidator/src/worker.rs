@@ -33,8 +33,9 @@ const IDLE_WAIT: Duration = Duration::from_millis(100);
 /// How long the log gets to drain a full queue before the next try.
 const FULL_WAIT: Duration = Duration::from_millis(5);
 
-/// How long partitions are taken over before those that are worked on have their turn.
-const TAKE_OVER_SHARE: Duration = Duration::from_millis(500);
+/// How long partitions are taken over before one that is worked on has a turn: most takeovers are over by then, and a
+/// long one does not hold up the others.
+const TAKE_OVER_SHARE: Duration = Duration::from_secs(5);
 
 /// How often an idle owner looks whether somebody else wrote to its partitions.
 const LOOK_ROUND: Duration = Duration::from_secs(1);
@@ -100,8 +101,8 @@ impl Worker {
         while !self.stop.is_stopped() {
             let mut busy = self.take_over_for(TAKE_OVER_SHARE)?;
             for partition in self.next.keys().copied().collect::<Vec<_>>() {
-                self.change_hands()?;
                 busy |= self.turn(partition)?;
+                busy |= self.take_over_for(TAKE_OVER_SHARE)?;
             }
             if !busy {
                 self.look_round()?;

@@ -18,6 +18,8 @@ mod restore;
 mod roster;
 mod service;
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -91,6 +93,8 @@ pub(crate) struct Context {
     settings: Settings,
     fold: Fold,
     stop: Stop,
+    /// Whether a partition is being taken over.
+    taking_over: Rc<Cell<bool>>,
 }
 
 impl Context {

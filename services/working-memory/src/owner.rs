@@ -30,6 +30,8 @@ use crate::{Context, NAME};
 
 /// How often idle subjects are looked for, and the position of open windows is written.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
+/// How long those that are being taken over go first: most takeovers are over by then.
+const TAKE_OVER_SHARE: Duration = Duration::from_secs(5);
 /// How long the log gets to drain a full queue before the next try.
 const FULL_WAIT: Duration = Duration::from_millis(5);
 
@@ -125,6 +127,7 @@ impl Owner {
     /// Works until the partition is to be given up or the process stops. Nothing is in flight then.
     async fn run(mut self, mut news: watch::Receiver<u64>) -> Result<(), Error> {
         self.write_again().await?;
+        let mut worked = Instant::now();
         loop {
             let told = *self.let_go.borrow();
             if self.parts.stop.is_stopped() || told.is_some() {
@@ -132,7 +135,11 @@ impl Owner {
                 return Ok(());
             }
             news.borrow_and_update();
-            let busy = self.turn().await?;
+            let others_first = self.parts.taking_over.get() && worked.elapsed() < TAKE_OVER_SHARE;
+            let busy = !others_first && self.turn().await?;
+            if !others_first {
+                worked = Instant::now();
+            }
             if self.kept_house.elapsed() >= HOUSEKEEPING {
                 self.keep_house().await?;
             }

@@ -29,7 +29,8 @@ pub(crate) async fn run(parts: Parts) -> Result<(), Error> {
     health.set(NAME, State::Starting);
     let (news_tx, news) = watch::channel(0);
     let waiter = spawn_waiter(Arc::clone(&log), stop.clone(), news_tx)?;
-    let context = Context { log, store, interactions, rules, settings, fold, stop: stop.clone() };
+    let taking_over = Rc::default();
+    let context = Context { log, store, interactions, rules, settings, fold, stop: stop.clone(), taking_over };
     let (metrics, waiting, running) = (Metrics::new(&metrics), BTreeMap::new(), BTreeMap::new());
     let mut owners = Owners { context, metrics, health, news, waiting, running };
     tracing::info!("working memory runs");
@@ -109,6 +110,7 @@ impl Owners {
         self.metrics.partitions.set(i64::try_from(working).unwrap_or(i64::MAX));
         // Who owns nothing is ready as well: it is there for when another one is not.
         let taken_over = working == self.running.len();
+        self.context.taking_over.set(!taken_over);
         self.health.set(NAME, if taken_over { State::Ready } else { State::Starting });
         taken_over
     }

@@ -33,6 +33,9 @@ use crate::signal::lock;
 use crate::{Error, Partition, Topic};
 
 const POLL: Duration = Duration::from_millis(50);
+/// Who loses its name once may have lost it to itself: after an outage the brokers answer attempts to come back that were
+/// given up long ago. Who loses it twice within this time has a twin.
+const TWIN: Duration = Duration::from_secs(60);
 /// How many changes may wait for the owner. A revocation waits for its drain, so there are never more than a few.
 const UNHEARD: usize = 64;
 
@@ -77,6 +80,28 @@ impl MembershipSettings {
 pub struct Membership {
     changes: Receiver<Change>,
     member: Arc<Member>,
+}
+
+/// How to join.
+struct Joins {
+    config: ClientConfig,
+    names: Vec<String>,
+}
+
+impl Joins {
+    fn join(&self, shared: &Arc<Shared>) -> Result<Arc<BaseConsumer<Context>>, Error> {
+        let consumer: BaseConsumer<Context> = self
+            .config
+            .create_with_context(Context(Arc::clone(shared)))
+            .map_err(|error| super::cannot("make a consumer", &error))?;
+        let names: Vec<&str> = self.names.iter().map(String::as_str).collect();
+        consumer.subscribe(&names).map_err(|error| super::cannot("take a subscription", &error))?;
+        let consumer = Arc::new(consumer);
+        let committing: Weak<BaseConsumer<Context>> = Arc::downgrade(&consumer);
+        let committing: Weak<dyn Commits> = committing;
+        shared.groups.enter(&shared.group, committing);
+        Ok(consumer)
+    }
 }
 
 /// The member, which leaves the group when nobody holds it any more.
@@ -185,18 +210,13 @@ impl Membership {
             failure: Mutex::default(),
             ended: AtomicBool::new(false),
         });
-        let consumer: BaseConsumer<Context> = config(log, settings, strategy)?
-            .create_with_context(Context(Arc::clone(&shared)))
-            .map_err(|error| super::cannot("make a consumer", &error))?;
-        consumer.subscribe(&names).map_err(|error| super::cannot("take a subscription", &error))?;
-        let consumer = Arc::new(consumer);
-        let committing: Weak<BaseConsumer<Context>> = Arc::downgrade(&consumer);
-        let committing: Weak<dyn Commits> = committing;
-        log.groups.shared().enter(&settings.group, committing);
+        let names = names.into_iter().map(str::to_owned).collect();
+        let joins = Joins { config: config(log, settings, strategy)?, names };
+        let consumer = joins.join(&shared)?;
         let state = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("kafka-member".to_owned())
-            .spawn(move || state.run(&consumer))
+            .spawn(move || state.run(consumer, &joins))
             .map_err(|error| super::cannot("start the thread of", &error))?;
         let member = Arc::new(Member { shared, thread: Some(thread) });
         Ok(changes.into_iter().map(|changes| Self { changes, member: Arc::clone(&member) }).collect())
@@ -244,16 +264,31 @@ impl Ownership for Membership {
 }
 
 impl Shared {
-    fn run(&self, consumer: &BaseConsumer<Context>) {
+    fn run(self: &Arc<Self>, mut consumer: Arc<BaseConsumer<Context>>, joins: &Joins) {
+        let mut fenced: Option<Instant> = None;
         while !self.ended.load(Ordering::Acquire) {
             // Nothing is fetched; what comes is news about the group.
             if let Some(Err(error)) = consumer.poll(POLL) {
                 self.heard(&error);
             }
-            if let Some((code, text)) = consumer.client().fatal_error() {
-                self.fail(&format!("{code}: {text}"));
-                // Nobody is asked to drain any more.
-                self.ended.store(true, Ordering::Release);
+            let Some((code, text)) = consumer.client().fatal_error() else { continue };
+            let again = fenced.replace(Instant::now()).is_some_and(|before| before.elapsed() < TWIN);
+            let rejoined = if code == RDKafkaErrorCode::FencedInstanceId && !again {
+                tracing::warn!(group = self.group, "somebody has this member's name; joining again");
+                // Whatever it still has is given up first.
+                drop(consumer);
+                joins.join(self).map_err(|error| error.to_string())
+            } else {
+                Err(format!("{code}: {text}"))
+            };
+            match rejoined {
+                Ok(member) => consumer = member,
+                Err(reason) => {
+                    self.fail(&reason);
+                    // Nobody is asked to drain any more.
+                    self.ended.store(true, Ordering::Release);
+                    return;
+                }
             }
         }
     }
@@ -263,9 +298,7 @@ impl Shared {
         let Some(code) = error.rdkafka_error_code() else { return };
         let ends = matches!(
             code,
-            Code::Fatal
-                | Code::FencedInstanceId
-                | Code::UnreleasedInstanceId
+            Code::UnreleasedInstanceId
                 | Code::GroupAuthorizationFailed
                 | Code::TopicAuthorizationFailed
                 | Code::InconsistentGroupProtocol
@@ -275,7 +308,7 @@ impl Shared {
                 | Code::UnknownTopicOrPartition
                 | Code::UnknownTopic
         );
-        if ends || matches!(error, KafkaError::MessageConsumptionFatal(_)) {
+        if ends {
             self.fail(&code.to_string());
         } else {
             tracing::debug!(group = self.group, %code, "trouble with the group");
