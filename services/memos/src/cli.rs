@@ -70,7 +70,8 @@ pub(crate) enum Command {
     Sample(ServerArgs),
     /// Show the settings in force and where each of them came from.
     ///
-    /// The output is itself a settings file, except that secrets are not shown. With --defaults, prints the documented defaults instead.
+    /// The output is itself a settings file, except that secrets are not shown. With --defaults, prints the documented
+    /// defaults instead.
     Config(ConfigArgs),
     /// List what could not be taken, or take it again.
     #[command(subcommand)]

@@ -117,6 +117,8 @@ struct Shared {
     groups: Arc<GroupsState>,
     /// Who is told, by the topic's name at the brokers.
     tell: BTreeMap<String, SyncSender<Change>>,
+    /// What the owners were told to be theirs.
+    owned: Mutex<BTreeMap<String, Vec<Partition>>>,
     drain_timeout: Duration,
     failure: Mutex<Option<String>>,
     ended: AtomicBool,
@@ -134,16 +136,15 @@ observed!(Context);
 
 impl ConsumerContext for Context {
     fn rebalance(&self, consumer: &BaseConsumer<Self>, event: RDKafkaRespErr, list: &mut TopicPartitionList) {
-        let partitions = partitions_in(list);
         if event == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
             let taken = consumer.assign(list).and_then(|()| consumer.pause(list));
             if let Err(error) = taken {
                 self.0.fail(&error.to_string());
             }
-            self.0.assigned(partitions);
+            self.0.assigned(partitions_in(list));
         } else {
-            // A revocation, or a failed division, after which nothing is owned either.
-            self.0.revoked(partitions, consumer.assignment_lost());
+            // A revocation of everything, as it always is, or a failed division, after which nothing is owned either.
+            self.0.give_up(consumer.assignment_lost());
             if let Err(error) = consumer.unassign() {
                 self.0.fail(&error.to_string());
             }
@@ -206,6 +207,7 @@ impl Membership {
             observed: log.connection.observed(format!("member.{}", settings.group)),
             groups: Arc::clone(log.groups.shared()),
             tell,
+            owned: Mutex::default(),
             drain_timeout: settings.drain_timeout,
             failure: Mutex::default(),
             ended: AtomicBool::new(false),
@@ -275,7 +277,8 @@ impl Shared {
             let again = fenced.replace(Instant::now()).is_some_and(|before| before.elapsed() < TWIN);
             let rejoined = if code == RDKafkaErrorCode::FencedInstanceId && !again {
                 tracing::warn!(group = self.group, "somebody has this member's name; joining again");
-                // Whatever it still has is given up first.
+                // Its end says nothing of what it had.
+                self.give_up(true);
                 drop(consumer);
                 joins.join(self).map_err(|error| error.to_string())
             } else {
@@ -316,13 +319,16 @@ impl Shared {
     }
 
     fn assigned(&self, partitions: BTreeMap<String, Vec<Partition>>) {
+        lock(&self.owned).clone_from(&partitions);
         for (topic, partitions) in partitions {
             tracing::info!(group = self.group, topic, count = partitions.len(), "partitions were assigned");
             self.tell(&topic, Change::Assigned(partitions));
         }
     }
 
-    fn revoked(&self, partitions: BTreeMap<String, Vec<Partition>>, lost: bool) {
+    /// Takes everything from the owners, and waits until they have drained.
+    fn give_up(&self, lost: bool) {
+        let partitions = std::mem::take(&mut *lock(&self.owned));
         let (mut draining, mut places) = (Vec::with_capacity(partitions.len()), Vec::new());
         for (topic, partitions) in partitions {
             places.extend(partitions.iter().map(|partition| (topic.clone(), *partition)));

@@ -214,6 +214,28 @@ fn an_owner_that_does_not_drain_is_expelled() {
     });
 }
 
+/// As after an outage, when the brokers answer an attempt to come back that was given up long ago.
+#[test]
+fn who_loses_its_name_once_joins_again() {
+    let (settings, log) = four();
+    let mut first = Owner::join(&log, Some("same"));
+    wait_until(PATIENT, "it owns everything", || {
+        first.look();
+        first.owned.len() == 4
+    });
+    let other_log = open(&settings);
+    let mut passing = Owner::join(&other_log, Some("same"));
+    wait_until(PATIENT, "the other has the name, and all that goes with it", || {
+        passing.look();
+        passing.owned.len() == 4
+    });
+    drop(passing);
+    wait_until(PATIENT, "the first has lost everything and has it again", || {
+        first.look();
+        first.lost > 0 && first.owned.len() == 4
+    });
+}
+
 #[test]
 fn a_twin_with_the_same_name_expels_the_first() {
     let (settings, log) = four();
