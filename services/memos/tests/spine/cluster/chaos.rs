@@ -160,9 +160,14 @@ fn silence_member(cluster: &mut Cluster, kind: &str, number: usize, new: &dyn Fn
 }
 
 /// An instance of recall falls silent, and every question is answered by the other one.
-fn silence_recall(cluster: &Cluster, witness: &mut Witness, number: usize, new: &dyn Fn(u64)) {
+fn silence_recall(cluster: &mut Cluster, witness: &mut Witness, number: usize, new: &dyn Fn(u64)) {
+    // A writer may have found a moment ago that it lost its name.
+    let ready = |cluster: &mut Cluster| {
+        revive(cluster);
+        cluster.servers.values().all(Server::is_ready)
+    };
+    wait_until(DEADLINE, "everything is ready", || ready(cluster));
     let (name, gateway) = (format!("recall-{number}"), cluster.server("gateway-1"));
-    wait_until(DEADLINE, "everything is ready", || cluster.servers.values().all(Server::is_ready));
     let missed = format!("memos_gateway_recall_requests_total{{instance=\"{number}\",outcome=\"unreachable\"}}");
     let before = gateway.metric(&missed);
     cluster.server(&name).pause();
