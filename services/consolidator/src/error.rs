@@ -9,6 +9,8 @@ pub enum Error {
     Log(#[from] event_log::Error),
     #[error("decode a consolidation")]
     Envelope(#[from] event_log::envelope::Error),
+    #[error("seal a step, or destroy keys")]
+    Keys(#[from] keyring::Error),
     #[error("keep the store")]
     Store(#[from] memory_store::Error),
     #[error(

@@ -15,6 +15,8 @@ pub(crate) struct Metrics {
     pub(crate) takeovers: IntCounter,
     pub(crate) takeover_seconds: Histogram,
     pub(crate) lost: IntCounter,
+    pub(crate) forgets: IntCounterVec,
+    pub(crate) epochs_destroyed: IntCounter,
 }
 
 impl Metrics {
@@ -55,6 +57,15 @@ impl Metrics {
             lost: registry.counter(
                 "memos_consolidator_lost_steps_total",
                 "Steps of this process that lost against another consolidator's, and were decided again.",
+            ),
+            forgets: registry.counters(
+                "memos_forgets_total",
+                "Forgets that have reached a stage, by what they take.",
+                &["scope", "stage"],
+            ),
+            epochs_destroyed: registry.counter(
+                "memos_epoch_keys_destroyed_total",
+                "Keys of tenants that were destroyed, because the log holds nothing any more that they sealed.",
             ),
         }
     }

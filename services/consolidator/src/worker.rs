@@ -6,6 +6,8 @@
 //! while, if it was paused: what it still appends counts only where nobody else has written since, because every step
 //! names the one it was decided on. Where it lost, this run of it is over: it goes on under a new name, so that nothing it
 //! wrote before can be taken for what it writes now, and a tombstone for a record that lost names only that record.
+//!
+//! How forgets are carried out and old keys die is in `forgetting`.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -14,11 +16,12 @@ use std::time::{Duration, Instant};
 use event_log::anchor::{self, Anchor};
 use event_log::envelope::{self, After};
 use event_log::ownership::{Change as Hand, Ownership, Revoked};
-use event_log::{EventLog, Limits, Offset, Partition, Record, Stored, Topic, now};
+use event_log::{EventLog, Limits, Offset, Partition, Record, Stored, Timestamp, Topic, now};
+use keyring::KeyId;
 use memory_core::consolidation::Rest;
 use memory_core::step::{Body, Change, Consumed, Fate, Row, Step};
-use memory_core::{Handle, Invariant, consolidate, rules, snapshot};
-use memory_store::{Loser, Replica, Store};
+use memory_core::{Consolidation, Handle, Invariant, consolidate, rules, snapshot};
+use memory_store::{Loser, Replica, StepNumbers, Store};
 use service_runtime::{Health, State, Stop};
 use uuid::Uuid;
 
@@ -40,6 +43,8 @@ const TAKE_OVER_SHARE: Duration = Duration::from_secs(5);
 /// How often an idle owner looks whether somebody else wrote to its partitions.
 const LOOK_ROUND: Duration = Duration::from_secs(1);
 
+mod forgetting;
+
 pub(crate) struct Worker {
     log: Arc<dyn EventLog>,
     replica: Replica,
@@ -59,6 +64,7 @@ pub(crate) struct Worker {
     /// The newest records of `consolidations` that were read, for the steps to tell.
     read: BTreeMap<Partition, Anchor>,
     looked_round: Instant,
+    looked_at_epochs: Instant,
 }
 
 /// The reading of `memories` by a new owner.
@@ -71,6 +77,22 @@ struct TakeOver {
 struct Decided {
     step: Step,
     after: Option<After>,
+    /// What the window was sealed with; the step is as well.
+    key: Option<KeyId>,
+}
+
+/// What is decided of a batch.
+struct Batch {
+    decided: Vec<Decided>,
+    /// The forget that comes next; the batch ends before it.
+    forget: Option<Forgetting>,
+}
+
+/// A forget that is to be carried out.
+struct Forgetting {
+    window: Consolidation,
+    offset: Offset,
+    consumed: Consumed,
 }
 
 impl Worker {
@@ -91,6 +113,7 @@ impl Worker {
             next: BTreeMap::new(),
             read: BTreeMap::new(),
             looked_round: Instant::now(),
+            looked_at_epochs: Instant::now(),
         }
     }
 
@@ -104,8 +127,8 @@ impl Worker {
                 busy |= self.turn(partition)?;
                 busy |= self.take_over_for(TAKE_OVER_SHARE)?;
             }
+            self.look_round()?;
             if !busy {
-                self.look_round()?;
                 seen = self.log.wait(seen, IDLE_WAIT);
             }
         }
@@ -167,6 +190,9 @@ impl Worker {
         let read = self.store.anchor(self.log.id(), &Topic::Consolidations, partition)?;
         self.read.extend(read.map(|anchor| (partition, anchor)));
         self.bury_losers(partition)?;
+        // What a former owner began is completed before anything else is decided.
+        self.log.watermarks(&Topic::Receipts, partition)?;
+        self.complete_forgets(partition)?;
         self.metrics.takeovers.inc();
         self.metrics.takeover_seconds.observe(took.as_secs_f64());
         tracing::info!(%partition, %next, seconds = took.as_secs_f64(), "partition taken over");
@@ -202,12 +228,16 @@ impl Worker {
         let started = Instant::now();
         let newest = batch.records.last().map(|stored| anchor::of(stored.offset, &stored.record));
         self.read.extend(newest.map(|anchor| (partition, anchor)));
-        let decided = self.decide(partition, &batch.records)?;
+        let Batch { decided, forget } = self.decide(partition, &batch.records)?;
+        let next = forget.as_ref().map_or(batch.next, |forget| forget.offset);
         // What lost is decided again: this batch is read once more, and what counted of it is known then.
         if self.append_and_apply(partition, &decided)? {
-            self.next.insert(partition, batch.next);
+            self.next.insert(partition, next);
             self.bury_losers(partition)?;
             self.snapshot_where_due(partition, &decided)?;
+            if let Some(forget) = forget {
+                self.forget(partition, &forget)?;
+            }
             // No further than the steps tell: a restart reads on from there.
             let told = self.store.position(self.log.id(), &Topic::Consolidations, partition)?;
             self.log.release(NAME, &Topic::Consolidations, partition, told)?;
@@ -217,11 +247,12 @@ impl Worker {
         Ok(true)
     }
 
-    fn decide(&mut self, partition: Partition, records: &[Stored]) -> Result<Vec<Decided>, Error> {
+    /// Decides on windows up to a forget, which is decided on what is stored when all before it is.
+    fn decide(&mut self, partition: Partition, records: &[Stored]) -> Result<Batch, Error> {
         let mut decided = Vec::with_capacity(records.len());
         let mut read_back: HashMap<Handle, Option<After>> = HashMap::new();
         for stored in records {
-            let Some(window) = envelope::read_consolidation(stored)? else { continue };
+            let Some(window) = envelope::read_consolidation(self.store.ring(), stored)? else { continue };
             if window.rules.version > rules::FOLD_VERSION {
                 return Err(Error::FoldVersion { known: rules::FOLD_VERSION, found: window.rules.version });
             }
@@ -254,15 +285,19 @@ impl Worker {
                 Rest::News(window) => {
                     let (log, anchor) = (self.log.id().uuid(), self.read.get(&partition).copied());
                     let consumed = Consumed { log, partition, next: stored.offset.next(), anchor };
+                    if window.forget().is_some() {
+                        let forget = Some(Forgetting { window, offset: stored.offset, consumed });
+                        return Ok(Batch { decided, forget });
+                    }
                     let step = consolidate(bank, &window, Some(consumed));
                     bank.apply(&step);
                     self.metrics.windows.with_label_values(&["new"]).inc();
                     count_fates(&self.metrics, &step);
-                    decided.push(Decided { step, after });
+                    decided.push(Decided { step, after, key: envelope::sealed_with(&stored.record) });
                 }
             }
         }
-        Ok(decided)
+        Ok(Batch { decided, forget: None })
     }
 
     /// Appends the steps and applies what the log then holds. `false` when some of them lost against another writer: then
@@ -272,8 +307,21 @@ impl Worker {
             return Ok(true);
         }
         let now = now();
-        let record = |decided: &Decided| envelope::step_after(&decided.step, self.writer, decided.after, now);
-        append(&*self.log, partition, decided.iter().map(record).collect())?;
+        let mut records = Vec::with_capacity(decided.len());
+        for decided in decided {
+            match self.record(decided, now) {
+                Ok(record) => records.push(record),
+                // Another consolidator has carried a forget out that is still to be read here.
+                Err(Error::Keys(keyring::Error::Gone { .. })) => {
+                    self.log.watermarks(&Topic::Memories, partition)?;
+                    self.replica.catch_up(partition)?;
+                    self.start_again();
+                    return Ok(false);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        append(&*self.log, &Topic::Memories, partition, records)?;
         let losers = self.replica.catch_up(partition)?;
         let own = losers.iter().filter(|key| envelope::writer_of(key) == Some(self.writer)).count();
         if own == 0 {
@@ -281,9 +329,35 @@ impl Worker {
         }
         tracing::warn!(%partition, count = own, writer = %self.writer, "another consolidator was first; deciding again on its steps");
         self.metrics.lost.inc_by(u64::try_from(own).unwrap_or(u64::MAX));
+        self.start_again();
+        Ok(false)
+    }
+
+    /// Nothing is known any more of what was decided, and nothing it wrote can be taken for what it writes from now on.
+    fn start_again(&mut self) {
         self.banks.clear();
         self.writer = Uuid::now_v7();
-        Ok(false)
+    }
+
+    /// The record of a step, sealed as its window was; a skeleton tells of nobody and needs no key. Where nobody may read it
+    /// any more it says nothing, and is never written in the clear: another consolidator has carried a forget out that is
+    /// still to be read here, and this step loses to it.
+    fn record(&self, decided: &Decided, now: Timestamp) -> Result<Record, Error> {
+        let (ring, step) = (self.store.ring(), &decided.step);
+        let key = match decided.key {
+            _ if step.is_bare() => None,
+            Some(key) if ring.is_held(key) => Some(key),
+            // The window is gone with its key; what is left to say of it is sealed with what came after.
+            Some(_) | None => {
+                let since = self.store.step_numbers(step.subject)?.key_since;
+                ring.of_subjects(&[(step.subject, since)], now)?.pop().flatten()
+            }
+        };
+        if key.is_none() && !step.is_bare() {
+            let empty = step.frame().empty();
+            return Ok(envelope::step_after(ring, None, &empty, self.writer, decided.after, now)?);
+        }
+        Ok(envelope::step_after(ring, key, step, self.writer, decided.after, now)?)
     }
 
     /// Tombstones for the records that lost, once the windows they told of are settled.
@@ -309,7 +383,8 @@ impl Worker {
             return Ok(());
         }
         let now = now();
-        append(&*self.log, partition, keys.into_iter().map(|key| envelope::step_tombstone(key, now)).collect())?;
+        let tombstones = keys.into_iter().map(|key| envelope::step_tombstone(key, now)).collect();
+        append(&*self.log, &Topic::Memories, partition, tombstones)?;
         // Whoever else has lost meanwhile is in the store now, too.
         self.replica.catch_up(partition)?;
         Ok(())
@@ -329,7 +404,8 @@ impl Worker {
     /// Restates a subject in a snapshot and buries the steps before it, after those that lost to them.
     fn snapshot(&mut self, partition: Partition, subject: Handle) -> Result<(), Error> {
         let rows = self.store.rows(subject)?;
-        let chain = self.store.step_numbers(subject)?.chain;
+        let StepNumbers { chain, key_since, .. } = self.store.step_numbers(subject)?;
+        let key = self.store.ring().of_subjects(&[(subject, key_since)], now())?.pop().flatten();
         let steps = snapshot::steps(subject, chain.next, rows.iter().cloned().collect());
         // Compaction may leave nothing but snapshots, so they tell as well how far `consolidations` was consumed.
         let next = self.next.get(&partition).copied().unwrap_or_default();
@@ -337,7 +413,7 @@ impl Worker {
         let consumed = Consumed { log: self.log.id().uuid(), partition, next, anchor };
         let decided: Vec<Decided> = steps
             .into_iter()
-            .map(|step| Decided { step: Step { consumed: Some(consumed.clone()), ..step }, after: chain.after() })
+            .map(|step| Decided { step: Step { consumed: Some(consumed.clone()), ..step }, after: chain.after(), key })
             .collect();
         let replaced = self.store.step_records(subject, chain.next)?;
         if !self.append_and_apply(partition, &decided)? {
@@ -357,7 +433,7 @@ impl Worker {
         self.bury(partition, buried)
     }
 
-    /// Reads what others may have written to the partitions of an idle owner, and buries what lost.
+    /// Reads what others may have written to its partitions, buries what lost, completes what is not done.
     fn look_round(&mut self) -> Result<(), Error> {
         if self.looked_round.elapsed() < LOOK_ROUND {
             return Ok(());
@@ -367,8 +443,10 @@ impl Worker {
             self.log.watermarks(&Topic::Memories, partition)?;
             self.replica.catch_up(partition)?;
             self.bury_losers(partition)?;
+            self.complete_forgets(partition)?;
+            self.bury_late_keys(partition)?;
         }
-        Ok(())
+        self.destroy_old_epochs()
     }
 
     fn report(&self, partition: Partition, started: Instant) -> Result<(), Error> {
@@ -383,9 +461,9 @@ impl Worker {
 }
 
 /// Appends and waits for durability; waits as well while the log's queue is full.
-fn append(log: &dyn EventLog, partition: Partition, records: Vec<Record>) -> Result<(), Error> {
+fn append(log: &dyn EventLog, topic: &Topic, partition: Partition, records: Vec<Record>) -> Result<(), Error> {
     loop {
-        match log.append(&Topic::Memories, partition, records.clone()) {
+        match log.append(topic, partition, records.clone()) {
             Ok(appended) => return Ok(appended.wait().map(drop)?),
             Err(event_log::Error::Full { .. }) => std::thread::sleep(FULL_WAIT),
             Err(error) => return Err(error.into()),

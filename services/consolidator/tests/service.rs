@@ -5,6 +5,8 @@
 mod anchors;
 #[path = "service/crash.rs"]
 mod crash;
+#[path = "service/forgetting.rs"]
+mod forgetting;
 #[path = "service/hands.rs"]
 mod hands;
 #[path = "service/kit.rs"]

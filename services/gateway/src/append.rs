@@ -13,6 +13,7 @@ use memory_core::{Event, HashSecret, Partition, TenantId, Timestamp};
 use memos_client::{Accepted, EventStatus, Position, PublishResponse};
 
 use crate::problem::{Code, Problem};
+use crate::sealing::Sealer;
 use crate::state::State;
 use crate::wait::Wait;
 
@@ -22,19 +23,21 @@ const ROOM_PAUSE: Duration = Duration::from_millis(5);
 /// Records by the partition they go to, each in the order of the events.
 pub(crate) type ByPartition = BTreeMap<Partition, Vec<Record>>;
 
-/// Adds an event's record. The subject names its key and its partition.
+/// Adds an event's record, sealed. The subject names its key and its partition.
 pub(crate) fn add(
     records: &mut ByPartition,
     log: &dyn EventLog,
     secret: &HashSecret,
-    tenant: &TenantId,
-    event: Event,
+    sealer: Sealer<'_>,
+    event: &Event,
     arrived: Timestamp,
-) {
+) -> Result<(), keyring::Error> {
+    let Sealer { ring, key, tag, tenant } = sealer;
     let subject = event.subject(tenant).expect("a judged event has an owner");
     let handle = subject.handle(secret);
-    let record = envelope::interaction(handle, tenant.clone(), arrived, event);
+    let record = envelope::interaction(ring, key, tag, handle, tenant, arrived, event)?;
     records.entry(handle.partition(log.partitions())).or_default().push(record);
+    Ok(())
 }
 
 /// Appends events of one request, waits until they are durable, and then for what the request asked for.
@@ -45,19 +48,40 @@ pub(crate) async fn publish(
     arrived: Timestamp,
     wait: Wait,
 ) -> Result<PublishResponse, Problem> {
-    let ids: Vec<String> = events.iter().map(|event| event.id.as_str().to_owned()).collect();
+    let position = take(state, tenant, &events, arrived).await?;
+    let status = if wait.reached(state, &position).await { EventStatus::Recallable } else { EventStatus::Accepted };
+    let accepted = |event: Event| Accepted { id: event.id.as_str().to_owned(), status };
+    Ok(PublishResponse { results: events.into_iter().map(accepted).collect(), position })
+}
+
+/// Seals and appends events of one request, and answers where they end when they are durable.
+pub(crate) async fn take(
+    state: &State,
+    tenant: &TenantId,
+    events: &[Event],
+    arrived: Timestamp,
+) -> Result<Position, Problem> {
+    let appended = seal_and_append(state, tenant, events, arrived).await;
+    let outcome = if appended.is_ok() { "accepted" } else { "turned_away" };
+    let count = u64::try_from(events.len()).unwrap_or(u64::MAX);
+    state.metrics.interactions.with_label_values(&[outcome]).inc_by(count);
+    appended
+}
+
+async fn seal_and_append(
+    state: &State,
+    tenant: &TenantId,
+    events: &[Event],
+    arrived: Timestamp,
+) -> Result<Position, Problem> {
+    let tag = tenant.tag(&state.secret);
+    let key = state.sealing.key_soon(tag).await?;
+    let sealer = Sealer { ring: &state.sealing.ring, key, tag, tenant };
     let mut records = ByPartition::new();
     for event in events {
-        add(&mut records, state.log.as_ref(), &state.secret, tenant, event, arrived);
+        add(&mut records, state.log.as_ref(), &state.secret, sealer, event, arrived)?;
     }
-    let count = u64::try_from(ids.len()).unwrap_or(u64::MAX);
-    let appended = append(state, &Topic::Interactions, records).await;
-    let outcome = if appended.is_ok() { "accepted" } else { "turned_away" };
-    state.metrics.interactions.with_label_values(&[outcome]).inc_by(count);
-    let position = appended?;
-    let status = if wait.reached(state, &position).await { EventStatus::Recallable } else { EventStatus::Accepted };
-    let results = ids.into_iter().map(|id| Accepted { id, status }).collect();
-    Ok(PublishResponse { results, position })
+    append(state, &Topic::Interactions, records).await
 }
 
 /// Appends records to a topic and answers where they end when all of them are durable.

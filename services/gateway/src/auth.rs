@@ -81,7 +81,7 @@ impl Access {
 
 /// A tenant's name from the settings.
 pub(crate) fn tenant(name: &str, setting: &'static str) -> Result<TenantId, StartError> {
-    TenantId::try_new(name).ok_or_else(|| StartError::Tenant { setting, name: name.to_owned() })
+    TenantId::try_new(name).ok_or(StartError::Tenant { setting })
 }
 
 fn credential(headers: &HeaderMap) -> Option<&str> {

@@ -1,6 +1,8 @@
 //! Reading a request's body: bounded in bytes, time and depth before anything is parsed, and refused by the name of
 //! the field that is wrong.
 
+use std::fmt;
+
 use actix_web::HttpRequest;
 use actix_web::http::header;
 use actix_web::rt::time::timeout;
@@ -13,10 +15,16 @@ use crate::problem::{Code, Problem};
 use crate::state::State;
 
 /// A body, and the share of the budget that it takes for as long as it is worked on.
-#[derive(Debug)]
 pub(crate) struct Body {
     pub(crate) bytes: Bytes,
     pub(crate) share: Share,
+}
+
+/// The redacting form: how long it is.
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Body({} bytes)", self.bytes.len())
+    }
 }
 
 /// Reads the whole body. One that does not say how long it is takes the share of the longest.
@@ -114,10 +122,22 @@ fn typed<T: DeserializeOwned>(object: Map<String, Value>) -> Result<T, Problem> 
         if let Err(error) = serde_json::from_value::<T>(Value::Object(alone)) {
             let message = error.to_string();
             let code = if message.starts_with("unknown field") { Code::UnknownField } else { Code::InvalidField };
-            return Err(Problem::field(code, field, message));
+            return Err(Problem::field(code, field, unquoted(message)));
         }
     }
-    Err(Problem::new(Code::InvalidField, error.to_string()))
+    Err(Problem::new(Code::InvalidField, unquoted(error.to_string())))
+}
+
+/// What serde says of a value, without the value: errors are kept, and it may be anybody's text.
+fn unquoted(message: String) -> String {
+    let quotes = ["invalid type", "invalid value", "invalid length", "unknown variant"];
+    if !quotes.iter().any(|quote| message.starts_with(quote)) {
+        return message;
+    }
+    match message.rsplit_once(", expected ") {
+        Some((_, expected)) => format!("must be {expected}"),
+        None => "is no value of this field".to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -146,6 +166,24 @@ mod tests {
         assert_eq!(refused("{"), ("invalid_json", None));
         assert_eq!(refused("[]"), ("invalid_json", None));
         assert_eq!(refused(r#"{"filters": [[[[1]]]]}"#), ("json_too_deep", None));
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_value_is_said_without_the_value() {
+        for json in [
+            r#"{"limit": "kanarienvogel"}"#,
+            r#"{"limit": "a, expected kanarienvogel"}"#,
+            r#"{"kinds": ["kanarienvogel"]}"#,
+            r#"{"kinds": "kanarienvogel"}"#,
+            r#"{"now": "kanarienvogel"}"#,
+            r#"{"at_least": "kanarienvogel"}"#,
+            r#"{"user_id": {"kanarienvogel": 1}}"#,
+            r#"{"query": "kanarienvogel""#,
+        ] {
+            let problem = parse(json.as_bytes()).and_then(typed::<RecallRequest>).expect_err("is refused");
+            assert!(!problem.message.contains("kanarienvogel"), "{}", problem.message);
+            assert!(!format!("{problem:?} {problem}").contains("kanarienvogel"));
+        }
     }
 
     #[test]

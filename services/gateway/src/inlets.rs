@@ -3,6 +3,7 @@
 //! signature of one of its tenant's keys. Control events are records like all others.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use event_log::inlet::{self, InletLimits, Refused};
 use event_log::ownership::Ownership;
@@ -16,11 +17,14 @@ use crate::auth::tenant;
 use crate::inlets::keys::Keys;
 use crate::settings::{InletSettings, Settings};
 
+pub(crate) mod error;
 pub(crate) mod keys;
 pub(crate) mod places;
 pub(crate) mod reader;
+pub(crate) mod sealed;
 pub(crate) mod worker;
 
+pub use error::InletError;
 pub use places::GROUP as INLET_GROUP;
 pub use reader::{InletReader, Taken};
 
@@ -98,6 +102,16 @@ impl Bindings {
         }
     }
 
+    /// Whose key seals the letter of a record that says this of itself; `None` where nobody knows a tenant of that name, for
+    /// a stranger must not make memos keep a key for every name that comes to mind.
+    pub(crate) fn known(&self, inlet: &InletName, named: Option<&str>) -> Option<TenantId> {
+        let claimed = self.claimed(inlet, named)?;
+        match self.binding(inlet)? {
+            Binding::Tenant(_) => Some(claimed),
+            Binding::Signed => self.keys.knows(&claimed).then_some(claimed),
+        }
+    }
+
     /// Judges one record: whose it is, and the event in it.
     pub(crate) fn judge(&self, inlet: &InletName, record: &Record) -> Result<(TenantId, Event), Refusal> {
         let tenant = match self.binding(inlet) {
@@ -116,12 +130,18 @@ impl Bindings {
 }
 
 /// Why a record became a dead letter.
-#[derive(Debug)]
 pub(crate) struct Refusal {
     /// A stable word.
     pub(crate) reason: &'static str,
     /// What to change.
     pub(crate) message: String,
+}
+
+/// The redacting form: the message may quote what was published.
+impl fmt::Debug for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Refusal({})", self.reason)
+    }
 }
 
 impl From<Refused> for Refusal {

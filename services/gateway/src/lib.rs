@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use event_log::EventLog;
+use keyring::Keyring;
 use memory_core::HashSecret;
 use memos_client::RecallApi;
 use service_runtime::{Health, Metrics};
@@ -32,13 +33,14 @@ mod params;
 mod problem;
 mod routed;
 mod routes;
+mod sealing;
 mod server;
 mod settings;
 mod state;
 mod wait;
 
 pub use crate::inlets::keys::KeyError;
-pub use crate::inlets::{INLET_GROUP, InletOwnership, InletReader, Taken};
+pub use crate::inlets::{INLET_GROUP, InletError, InletOwnership, InletReader, Taken};
 pub use crate::openapi::document;
 pub use crate::problem::Code;
 pub use crate::routed::{Routed, RoutedParts};
@@ -51,6 +53,11 @@ pub struct Parts {
     pub log: Arc<dyn EventLog>,
     pub recall: Arc<dyn RecallApi>,
     pub secret: HashSecret,
+    /// What is published is sealed with its keys.
+    pub ring: Keyring,
+    /// Whether the inlets lie on this machine's disk, as they do in the embedded log: then what is posted to them is sealed
+    /// too. In Kafka they are their producers' own topics.
+    pub seal_inlets: bool,
     pub settings: Settings,
     pub health: Health,
     pub metrics: Metrics,
@@ -71,15 +78,16 @@ pub enum StartError {
     #[error("the API key `{id}` in gateway.keys cannot be used: {reason}")]
     Key { id: String, reason: &'static str },
     /// A tenant in the settings is not one.
-    #[error("`{name}` in {setting} cannot name a tenant: use 1 to 256 bytes without control characters")]
-    Tenant { setting: &'static str, name: String },
+    #[error("{setting} cannot name a tenant: use 1 to 256 bytes without control characters")]
+    Tenant { setting: &'static str },
     /// An inlet in the settings is not one.
     #[error("`{name}` in gateway.inlets cannot be read: {reason}")]
     Inlet { name: String, reason: String },
     /// A key for signatures in the settings is not one.
-    #[error("the key `{id}` of `{tenant}` in gateway.inlet_keys cannot be used")]
+    #[error("the key `{id}`, number {index} in gateway.inlet_keys, cannot be used")]
     InletKey {
-        tenant: String,
+        /// Counted from 0.
+        index: usize,
         id: String,
         #[source]
         source: KeyError,

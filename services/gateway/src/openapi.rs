@@ -4,7 +4,9 @@
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use crate::routes::{dead_letters, events, feedback, inlets, interactions, memories, operations, owners, recall};
+use crate::routes::{
+    dead_letters, events, feedback, forget, inlets, interactions, memories, operations, owners, recall,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -25,6 +27,8 @@ use crate::routes::{dead_letters, events, feedback, inlets, interactions, memori
         owners::memories,
         owners::working_memory,
         owners::consent,
+        forget::forget,
+        forget::receipt,
         feedback::feedback,
         events::get,
         inlets::post,

@@ -1,5 +1,6 @@
 //! The query string: known parameters are taken out one by one, and what is left over is refused by name.
 
+use std::fmt;
 use std::str::FromStr;
 
 use actix_web::HttpRequest;
@@ -8,8 +9,14 @@ use actix_web::web::Query;
 use crate::problem::{Code, Problem};
 
 /// The parameters that nobody has taken yet.
-#[derive(Debug)]
 pub(crate) struct Params(Vec<(String, String)>);
+
+/// The redacting form: how many are left.
+impl fmt::Debug for Params {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Params({})", self.0.len())
+    }
+}
 
 impl Params {
     pub(crate) fn of(request: &HttpRequest) -> Result<Self, Problem> {

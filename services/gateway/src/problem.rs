@@ -10,6 +10,8 @@ use memory_core::event::Refused;
 use memos_client::{ErrorBody, ErrorDetail, Unavailable};
 use serde_json::Value;
 
+use crate::sealing::Unsealed;
+
 /// A stable code. Clients act on it; never rename one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Code {
@@ -19,7 +21,6 @@ pub enum Code {
     UnknownField,
     InvalidField,
     TooLarge,
-    Unsupported,
     TooManyInteractions,
     InvalidQuery,
     InvalidCursor,
@@ -31,8 +32,10 @@ pub enum Code {
     EventNotFound,
     InletNotFound,
     DeadLetterNotFound,
+    ReceiptNotFound,
     MethodNotAllowed,
     RequestTimeout,
+    ConfirmNeeded,
     BodyTooLarge,
     UnsupportedMediaType,
     Overloaded,
@@ -47,14 +50,13 @@ pub enum Code {
 
 impl Code {
     /// All codes, for the table in the README and for tests.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::InvalidJson,
         Self::JsonTooDeep,
         Self::MissingField,
         Self::UnknownField,
         Self::InvalidField,
         Self::TooLarge,
-        Self::Unsupported,
         Self::TooManyInteractions,
         Self::InvalidQuery,
         Self::InvalidCursor,
@@ -66,8 +68,10 @@ impl Code {
         Self::EventNotFound,
         Self::InletNotFound,
         Self::DeadLetterNotFound,
+        Self::ReceiptNotFound,
         Self::MethodNotAllowed,
         Self::RequestTimeout,
+        Self::ConfirmNeeded,
         Self::BodyTooLarge,
         Self::UnsupportedMediaType,
         Self::Overloaded,
@@ -90,7 +94,6 @@ impl Code {
             Self::UnknownField => "unknown_field",
             Self::InvalidField => "invalid_field",
             Self::TooLarge => "too_large",
-            Self::Unsupported => "unsupported",
             Self::TooManyInteractions => "too_many_interactions",
             Self::InvalidQuery => "invalid_query",
             Self::InvalidCursor => "invalid_cursor",
@@ -102,8 +105,10 @@ impl Code {
             Self::EventNotFound => "event_not_found",
             Self::InletNotFound => "inlet_not_found",
             Self::DeadLetterNotFound => "dead_letter_not_found",
+            Self::ReceiptNotFound => "receipt_not_found",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::RequestTimeout => "request_timeout",
+            Self::ConfirmNeeded => "confirm_needed",
             Self::BodyTooLarge => "body_too_large",
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::Overloaded => "overloaded",
@@ -127,7 +132,6 @@ impl Code {
             | Self::UnknownField
             | Self::InvalidField
             | Self::TooLarge
-            | Self::Unsupported
             | Self::TooManyInteractions
             | Self::InvalidQuery
             | Self::InvalidCursor
@@ -138,9 +142,11 @@ impl Code {
             | Self::MemoryNotFound
             | Self::EventNotFound
             | Self::InletNotFound
-            | Self::DeadLetterNotFound => StatusCode::NOT_FOUND,
+            | Self::DeadLetterNotFound
+            | Self::ReceiptNotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::ConfirmNeeded => StatusCode::CONFLICT,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Overloaded => StatusCode::TOO_MANY_REQUESTS,
@@ -161,7 +167,7 @@ impl Code {
 }
 
 /// One refusal.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Problem {
     pub(crate) code: Code,
     pub(crate) message: String,
@@ -169,6 +175,13 @@ pub(crate) struct Problem {
     pub(crate) index: Option<usize>,
     pub(crate) details: Option<Value>,
     pub(crate) retry_after: Option<u32>,
+}
+
+/// The redacting form, because the server logs it: messages and details may quote the request.
+impl fmt::Debug for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Problem({})", self.code.as_str())
+    }
 }
 
 impl Problem {
@@ -195,6 +208,11 @@ impl Problem {
     /// The answer of a memory that is missing, deleted or somebody else's: the same for all three (law L08).
     pub(crate) fn memory_not_found() -> Self {
         Self::new(Code::MemoryNotFound, "there is no memory with this id")
+    }
+
+    /// The answer to what can only wait for another process.
+    pub(crate) fn stopping() -> Self {
+        Self::new(Code::Unavailable, "memos is stopping").retry_after(2)
     }
 
     /// The answer for a request of this id.
@@ -251,6 +269,22 @@ impl From<Unavailable> for Problem {
         let code = Code::named(unavailable.code).unwrap_or(other);
         let problem = Self::new(code, unavailable.message);
         if unavailable.invalid { problem } else { problem.retry_after(unavailable.retry_after_seconds.max(1)) }
+    }
+}
+
+impl From<Unsealed> for Problem {
+    fn from(unsealed: Unsealed) -> Self {
+        match unsealed {
+            Unsealed::Stale => Self::new(Code::Unavailable, "the keys were not read lately").retry_after(1),
+            Unsealed::Keyring(error) => error.into(),
+        }
+    }
+}
+
+impl From<keyring::Error> for Problem {
+    fn from(error: keyring::Error) -> Self {
+        tracing::error!(error = &error as &dyn std::error::Error, "failed to use a key");
+        Self::new(Code::Unavailable, "a key cannot be used right now; the log of memos says why").retry_after(2)
     }
 }
 

@@ -13,10 +13,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use event_log::EventLog;
-use memory_core::{EventId, HashSecret, MemoryId, Partition, Subject, TenantId};
+use memory_core::forget::Scope;
+use memory_core::{EventId, HashSecret, MemoryId, Partition, ReceiptId, Subject, TenantId};
 use memos_client::{
-    Answer, EventStatusView, ListRequest, MemoryView, Owned, Page, Position, Reach, RecallApi, RecallRequest,
-    RecallResponse, RemoteRecall, RemoteSettings, ReplicaApi, RevisionView, Topology, Unavailable, WorkingMemoryView,
+    Answer, EventStatusView, ForgetPreview, ListRequest, MemoryView, Owned, Page, Position, Reach, RecallApi,
+    RecallRequest, RecallResponse, ReceiptView, RemoteRecall, RemoteSettings, ReplicaApi, RevisionView, Topology,
+    Unavailable, WorkingMemoryView,
 };
 use service_runtime::Metrics;
 use uuid::Uuid;
@@ -233,6 +235,22 @@ impl RecallApi for Routed {
             let (tenant, id) = (tenant.clone(), id.clone());
             async move { api.event_within(&tenant, &id, &within).await }
         }))
+    }
+
+    fn receipt(&self, tenant: &TenantId, id: ReceiptId) -> Answer<'_, Option<ReceiptView>> {
+        let tenant = tenant.clone();
+        Box::pin(self.search(move |api, within| {
+            let tenant = tenant.clone();
+            async move { api.receipt_within(&tenant, id, &within).await }
+        }))
+    }
+
+    fn preview(&self, subject: &Subject, scope: &Scope) -> Answer<'_, ForgetPreview> {
+        let (subject, scope) = (subject.clone(), scope.clone());
+        Box::pin(async move {
+            let partition = self.0.partition_of(&subject);
+            self.0.ask(partition, |instance| instance.preview(&subject, &scope)).await
+        })
     }
 
     fn reached(&self, position: &Position, reach: Reach, timeout: Duration) -> Answer<'_, ()> {

@@ -12,6 +12,7 @@ use crate::state::State;
 pub(crate) mod dead_letters;
 pub(crate) mod events;
 pub(crate) mod feedback;
+pub(crate) mod forget;
 pub(crate) mod inlets;
 pub(crate) mod interactions;
 pub(crate) mod memories;
@@ -38,6 +39,7 @@ pub(crate) fn register(config: &mut ServiceConfig, state: Data<State>) {
         .service(resource("/v1/memories/{id}/history").route(web::get().to(memories::history)))
         .service(resource("/v1/feedback").route(web::post().to(feedback::feedback)))
         .service(resource("/v1/events/{id}").route(web::get().to(events::get)))
+        .service(resource("/v1/receipts/{id}").route(web::get().to(forget::receipt)))
         .service(resource("/v1/inlets/{name}").route(web::post().to(inlets::post)))
         .service(resource("/v1/dead-letters").route(web::get().to(dead_letters::list)))
         .service(resource("/v1/dead-letters/replay").route(web::post().to(dead_letters::replay)))
@@ -49,7 +51,8 @@ pub(crate) fn register(config: &mut ServiceConfig, state: Data<State>) {
         config
             .service(owned("memories").route(web::get().to(owners::memories)))
             .service(owned("working-memory").route(web::get().to(owners::working_memory)))
-            .service(owned("consent").route(web::put().to(owners::consent)));
+            .service(owned("consent").route(web::put().to(owners::consent)))
+            .service(owned("forget").route(web::post().to(forget::forget)));
     }
     config
         .service(web::redirect("/docs", "/docs/"))

@@ -1,5 +1,6 @@
 //! What every request needs, built once at start.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -15,15 +16,18 @@ use crate::budget::Budget;
 use crate::inlets::Bindings;
 use crate::metrics::GatewayMetrics;
 use crate::problem::{Code, Problem};
+use crate::sealing::Sealing;
 use crate::settings::Settings;
 use crate::{Parts, StartError};
 
 /// The gateway between its requests: everything shared, nothing owned.
-#[derive(Debug)]
 pub(crate) struct State {
     pub(crate) log: Arc<dyn EventLog>,
     pub(crate) recall: Arc<dyn RecallApi>,
     pub(crate) secret: HashSecret,
+    pub(crate) sealing: Sealing,
+    /// What is posted to inlets lies on our own disk.
+    pub(crate) seal_inlets: bool,
     pub(crate) settings: Settings,
     pub(crate) access: Access,
     pub(crate) bindings: Bindings,
@@ -34,6 +38,13 @@ pub(crate) struct State {
     writable: Arc<AtomicBool>,
 }
 
+/// The redacting form: settings name tenants.
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("State").field("listen", &self.settings.listen).finish_non_exhaustive()
+    }
+}
+
 impl State {
     pub(crate) fn new(parts: &Parts) -> Result<Self, StartError> {
         let metrics = GatewayMetrics::new(&parts.metrics);
@@ -41,6 +52,8 @@ impl State {
             log: Arc::clone(&parts.log),
             recall: Arc::clone(&parts.recall),
             secret: parts.secret.clone(),
+            sealing: Sealing::new(parts.ring.clone()),
+            seal_inlets: parts.seal_inlets,
             access: Access::new(&parts.settings)?,
             bindings: Bindings::new(&parts.settings, parts.log.as_ref())?,
             health: parts.health.clone(),

@@ -63,7 +63,8 @@ pub(crate) enum Command {
     /// Make the topics on Kafka, or see whether they are as they must be.
     ///
     /// Makes what is missing, changes nothing that is there, and prints what differs; the exit code is 1 then. It also
-    /// gives the log its name, and makes the hash secret where there is none. It may be run again at any time.
+    /// gives the log its name, and makes the hash secret and the root key where there are none: copy both files to every
+    /// service. It may be run again at any time.
     Topics(TopicsArgs),
     /// Publish the bundled sample to a running memos and ask it a few questions.
     #[command(after_help = "Example: memos sample --url http://127.0.0.1:8888")]
@@ -82,6 +83,9 @@ pub(crate) enum Command {
     /// Move a log: write it to a file, or make a data directory from one.
     #[command(subcommand)]
     Log(LogCommand),
+    /// Make, replace, move or count the keys that everything is sealed with.
+    #[command(subcommand)]
+    Keys(KeysCommand),
     /// Print everything memos remembers, in an order that is the same after every rebuild.
     ///
     /// There is one JSON value on each line. It may run beside memos: it prints what is stored at that moment.
@@ -327,7 +331,8 @@ pub(crate) enum LogCommand {
     /// Write all topics of a log to a file.
     ///
     /// The file is JSON lines with a checksum at its end. Stop memos first, so that the copy is complete. The file holds
-    /// everything memos knows, and the hash secret: keep it as safe as the data directory.
+    /// everything memos knows, sealed, and the hash secret: keep it as safe as the data directory. It holds no keys: they
+    /// travel in a file of their own (`memos keys export`), which can be removed when it has served its purpose.
     #[command(
         after_help = "Example: memos log export --data ./data memos-log.jsonl\nExample: memos log export --kafka memos-log.jsonl"
     )]
@@ -347,6 +352,8 @@ pub(crate) enum LogCommand {
     /// is right. On Kafka the topics are made where they are missing and must hold no records; an import that fails half
     /// way says so, and its topics have to be deleted before the next try. Offsets may differ from those in the old log;
     /// what memos remembers does not.
+    ///
+    /// What was said is sealed: bring its keys with `memos keys import` before anything is started on the new log.
     #[command(
         after_help = "Example: memos log import --data ./copy --partitions 8 memos-log.jsonl\nExample: memos log import --kafka memos-log.jsonl"
     )]
@@ -360,6 +367,89 @@ pub(crate) enum LogCommand {
         /// Partitions of the new log; by default as many as the old one had.
         #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=4096))]
         partitions: Option<u32>,
+        #[command(flatten)]
+        settings: SettingsArgs,
+    },
+}
+
+/// `memos keys …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeysCommand {
+    /// Make the root key, where there is none.
+    ///
+    /// Without it nothing that memos keeps can be read: keep a copy in a safe place. `memos up` does this by itself with its
+    /// first data directory.
+    #[command(after_help = "Example: memos keys init --root-file /etc/memos/root.key")]
+    Init {
+        /// The file to make; by default the one that the settings name.
+        #[arg(long, value_name = "FILE")]
+        root_file: Option<PathBuf>,
+        #[command(flatten)]
+        settings: SettingsArgs,
+    },
+    /// Replace the root key.
+    ///
+    /// Makes a new root key in front of the old one, wraps the keys of the data directory with it, and then removes the old
+    /// one. It may run beside memos, and be run again after it was interrupted. In the file that the settings name by
+    /// default, which other data directories may share, the old root key stays until --drop-old. Where the root key comes
+    /// from the environment or from a command, put the new one in front of the old one there, and then run this.
+    ///
+    /// On Kafka every service needs the new file before it is started the next time.
+    #[command(after_help = "Example: memos keys rotate --data ./data\nExample: memos keys rotate --kafka --wrapping")]
+    Rotate {
+        /// Remove older root keys from the shared file too. What was not wrapped again by then is lost.
+        #[arg(long)]
+        drop_old: bool,
+        /// Replace the wrapping key first, so that no older copy of a key can be opened without the old root key. In a data
+        /// directory memos does this by itself every day, and has to be stopped for this; on Kafka it takes half a minute.
+        #[arg(long)]
+        wrapping: bool,
+        /// The keys on Kafka, in the log that the settings name.
+        #[arg(long)]
+        kafka: bool,
+        #[command(flatten)]
+        settings: SettingsArgs,
+    },
+    /// Write all keys, wrapped with the root key, to a file outside the data directory.
+    ///
+    /// It is needed to move between one process and separate services. It may run beside memos. The file outlives keys that
+    /// are destroyed later, and so undoes forgetting for who has the root key: remove it when it has served its purpose.
+    #[command(
+        after_help = "Example: memos keys export --data ./data memos-keys.jsonl\nExample: memos keys export --kafka memos-keys.jsonl"
+    )]
+    Export {
+        /// The file.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// The keys on Kafka, in the log that the settings name.
+        #[arg(long)]
+        kafka: bool,
+        #[command(flatten)]
+        settings: SettingsArgs,
+    },
+    /// Take over the keys of such a file.
+    ///
+    /// The root key has to be the same, or the old one has to stand below it. Keys that are there already stay as they are,
+    /// and what is forgotten on either side stays forgotten. It may be run again after it was interrupted.
+    #[command(
+        after_help = "Example: memos keys import --data ./copy memos-keys.jsonl\nExample: memos keys import --kafka memos-keys.jsonl"
+    )]
+    Import {
+        /// The file.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// Into the log on Kafka that the settings name; `memos topics` or `memos log import --kafka` has made its topics.
+        #[arg(long)]
+        kafka: bool,
+        #[command(flatten)]
+        settings: SettingsArgs,
+    },
+    /// Show how many keys there are, and what they are wrapped with. Nothing secret is shown.
+    #[command(after_help = "Example: memos keys list --data ./data\nExample: memos keys list --kafka")]
+    List {
+        /// The keys on Kafka, in the log that the settings name.
+        #[arg(long)]
+        kafka: bool,
         #[command(flatten)]
         settings: SettingsArgs,
     },
@@ -384,6 +474,9 @@ pub(crate) struct VerifyArgs {
     /// which is compared in the partitions that it has wholly read; without a store only the log itself is looked at.
     #[arg(long)]
     pub(crate) kafka: bool,
+    /// Only look whether a forget is what its receipt says: that no key, no row and no readable record of it is left.
+    #[arg(long, value_name = "ID")]
+    pub(crate) receipt: Option<Uuid>,
     #[command(flatten)]
     pub(crate) settings: SettingsArgs,
 }

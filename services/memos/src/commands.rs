@@ -10,6 +10,7 @@ pub(crate) mod api_key;
 pub(crate) mod config;
 pub(crate) mod dead_letters;
 pub(crate) mod dump;
+pub(crate) mod keys;
 pub(crate) mod log;
 pub(crate) mod publish;
 pub(crate) mod recall;

@@ -22,7 +22,7 @@ use memory_store::{Listener, Replica, Store};
 use service_runtime::{DiskGuard, Health, Metrics, Stop, fatal};
 
 use crate::process::Process;
-use crate::secret;
+use crate::{keys, secret};
 use crate::settings::Settings;
 use crate::threads::Threads;
 
@@ -44,12 +44,15 @@ pub(crate) fn store_dir(data: &std::path::Path) -> PathBuf {
 pub(crate) fn start(settings: &Settings) -> anyhow::Result<(Process, Edge)> {
     let data = &settings.data.dir;
     std::fs::create_dir_all(data).with_context(|| format!("create the data directory {}", data.display()))?;
+    // Before the secret: data without its keys is refused before anything is made.
+    let (ring, key_file) = keys::open_file(settings)?;
+    ring.set_epoch_seconds(settings.keys.epoch_seconds());
     let secret = secret::load_or_create(&settings.hash_secret_file())?;
     let (metrics, health, stop) = (Metrics::new(), Health::new(), Stop::new());
     let writable = watch_disk(settings, &metrics, stop.clone())?;
     let log = Arc::new(open_log(settings)?);
     let port: Arc<dyn EventLog> = Arc::<LocalLog>::clone(&log);
-    let store = Arc::new(Store::open(&store_dir(data), secret.clone(), &memory_store::Settings::default())?);
+    let store = Arc::new(Store::open(&store_dir(data), secret.clone(), ring.clone(), &memory_store::Settings::default())?);
     let rules = Arc::new(settings.rules.clone());
     let interactions = Arc::new(Interactions::default());
     let (recall, listener) = recall::prepare(recall::Parts {
@@ -60,6 +63,7 @@ pub(crate) fn start(settings: &Settings) -> anyhow::Result<(Process, Edge)> {
         rules: Arc::clone(&rules),
         served: Partition::all(port.partitions()).collect(),
         settings: settings.recall.settings(),
+        copies: settings.copies(),
         metrics: metrics.clone(),
         health: health.clone(),
         stop: stop.clone(),
@@ -69,6 +73,8 @@ pub(crate) fn start(settings: &Settings) -> anyhow::Result<(Process, Edge)> {
         log: Arc::clone(&port),
         recall: Arc::new(recall.clone()),
         secret,
+        ring,
+        seal_inlets: true,
         settings: settings.gateway.clone(),
         health: health.clone(),
         metrics: metrics.clone(),
@@ -105,6 +111,7 @@ pub(crate) fn start(settings: &Settings) -> anyhow::Result<(Process, Edge)> {
     );
     threads.watch(recall::NAME, recall::start(recall)?.fold);
     threads.watch("gateway-inlets", gateway.inlet_worker(gateway.all_inlets(), stop.clone())?);
+    threads.watch("key-maintenance", keys::maintain(key_file, stop.clone())?);
     threads.watch("log-maintenance", maintain(settings, port, stop.clone())?);
     let close = Box::new(move || {
         closes.flush().context("flush the store")?;

@@ -10,6 +10,8 @@ use crate::cli::{ApiKeyCommand, Cli, Command, Service};
 mod cli;
 mod commands;
 mod embedded;
+mod kafka_keys;
+mod keys;
 mod metrics;
 mod operations;
 mod process;
@@ -53,6 +55,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         | Command::ApiKey(_)
         | Command::Topics(_)
         | Command::Log(_)
+        | Command::Keys(_)
         | Command::Dump(_)
         | Command::Verify(_) => None,
     };
@@ -68,6 +71,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::DeadLetters(command) => runtime.block_on(commands::dead_letters::run(&command, &mut out))?,
         Command::ApiKey(ApiKeyCommand::New { tenant, id }) => commands::api_key::new(&tenant, id.as_deref(), &mut out)?,
         Command::Log(command) => commands::log::run(&command, &mut out)?,
+        Command::Keys(command) => commands::keys::run(&command, &mut out)?,
         Command::Dump(args) => commands::dump::run(&args, &mut out)?,
         Command::Verify(args) => return commands::verify::run(&args, &mut out),
         Command::Topics(args) => return commands::topics::run(&args, &mut out),

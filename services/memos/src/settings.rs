@@ -12,6 +12,7 @@ use event_log::InletName;
 use event_log::kafka::topics::TopicSettings;
 use event_log::kafka::{KafkaSettings, MembershipSettings};
 use gateway::InletSettings;
+use keyring::RootSource;
 use memory_core::Rules;
 use serde::{Deserialize, Serialize};
 use service_runtime::{DiskSettings, Loaded, LogSettings, Sources, settings};
@@ -23,6 +24,7 @@ use crate::secret;
 pub(crate) const DEFAULTS: &str = include_str!("../default.toml");
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const DAY_SECONDS: i64 = 24 * 60 * 60;
 
 /// All settings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,6 +32,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 pub(crate) struct Settings {
     pub(crate) gateway: gateway::Settings,
     pub(crate) data: Data,
+    pub(crate) keys: Keys,
     pub(crate) log: Log,
     pub(crate) kafka: KafkaSettings,
     pub(crate) topics: TopicSettings,
@@ -50,6 +53,7 @@ impl Default for Settings {
         Self {
             gateway: gateway::Settings { inlets: vec![events], ..gateway::Settings::default() },
             data: Data::default(),
+            keys: Keys::default(),
             log: Log::default(),
             kafka: KafkaSettings::default(),
             topics: TopicSettings::default(),
@@ -96,6 +100,50 @@ pub(crate) struct Data {
 impl Default for Data {
     fn default() -> Self {
         Self { dir: PathBuf::from("data"), hash_secret_file: PathBuf::new() }
+    }
+}
+
+/// `[keys]`: the root key, and the key file of the process that runs everything.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Keys {
+    /// Empty: `memos/root.key` in the user's directory of settings.
+    pub(crate) root_file: PathBuf,
+    pub(crate) root_env: String,
+    pub(crate) root_command: Vec<String>,
+    /// Empty: beside the data directory.
+    pub(crate) file: PathBuf,
+    pub(crate) epoch_seconds: u32,
+}
+
+impl Default for Keys {
+    fn default() -> Self {
+        Self {
+            root_file: PathBuf::new(),
+            root_env: String::new(),
+            root_command: Vec::new(),
+            file: PathBuf::new(),
+            epoch_seconds: 86_400,
+        }
+    }
+}
+
+impl Keys {
+    /// How long one key of a tenant seals.
+    pub(crate) fn epoch_seconds(&self) -> i64 {
+        i64::from(self.epoch_seconds.max(1))
+    }
+
+    /// Whether the root key is in the file that all of a user's installations share.
+    pub(crate) fn has_shared_root(&self) -> bool {
+        self.root_file.as_os_str().is_empty() && self.root_env.is_empty() && self.root_command.is_empty()
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        let named = [!self.root_file.as_os_str().is_empty(), !self.root_env.is_empty(), !self.root_command.is_empty()];
+        let count = named.into_iter().filter(|named| *named).count();
+        anyhow::ensure!(count <= 1, "use one of `keys.root_file`, `keys.root_env` and `keys.root_command`");
+        Ok(())
     }
 }
 
@@ -313,6 +361,7 @@ impl Settings {
         }
         anyhow::ensure!(self.process.stop_timeout_seconds > 0, "`process.stop_timeout_seconds` must be at least 1");
         anyhow::ensure!((1..=4096).contains(&self.log.partitions), "`log.partitions` must be 1 to 4096");
+        self.keys.check()?;
         self.inlet_names()?;
         Ok(())
     }
@@ -332,6 +381,64 @@ impl Settings {
         if file.as_os_str().is_empty() { secret::beside(&self.data.dir) } else { file.clone() }
     }
 
+    /// Where the root key comes from.
+    ///
+    /// # Errors
+    /// When the settings name no place and the user has none for settings.
+    pub(crate) fn root_source(&self) -> anyhow::Result<RootSource> {
+        let Keys { root_file, root_env, root_command, .. } = &self.keys;
+        Ok(if !root_env.is_empty() {
+            RootSource::Env(root_env.clone())
+        } else if !root_command.is_empty() {
+            RootSource::Command(root_command.clone())
+        } else if !root_file.as_os_str().is_empty() {
+            RootSource::File(root_file.clone())
+        } else {
+            RootSource::File(user_settings()?.join("memos").join("root.key"))
+        })
+    }
+
+    /// Where the keys of a process that runs everything are kept.
+    ///
+    /// # Errors
+    /// When there is no current directory to find the data directory from.
+    pub(crate) fn key_file(&self) -> anyhow::Result<PathBuf> {
+        if !self.keys.file.as_os_str().is_empty() {
+            return Ok(self.keys.file.clone());
+        }
+        let data = std::path::absolute(&self.data.dir).context("find the data directory")?;
+        // Without a slash or dot at its end, which would put the file inside.
+        let mut name = data.components().collect::<PathBuf>().into_os_string();
+        name.push(".keys");
+        Ok(PathBuf::from(name))
+    }
+
+    /// How long copies of events lie in the local log.
+    pub(crate) fn copies(&self) -> recall::Copies {
+        let kept = |days: u32| (days > 0).then(|| i64::from(days) * DAY_SECONDS);
+        let days = &self.log.retention_days;
+        let tombstones = i64::from(self.log.tombstone_days) * DAY_SECONDS;
+        recall::Copies {
+            interactions_seconds: kept(days.interactions),
+            dead_letters_seconds: kept(days.dead_letters),
+            compaction_seconds: i64::try_from(self.log.maintain_seconds).ok().map(|often| often + tombstones),
+            epoch_seconds: self.keys.epoch_seconds(),
+        }
+    }
+
+    /// The same for the topics of Kafka, as `memos topics` makes them.
+    pub(crate) fn copies_on_kafka(&self) -> recall::Copies {
+        let kept = |days: u64| i64::try_from(days).ok().filter(|days| *days > 0).map(|days| days * DAY_SECONDS);
+        let topics = &self.topics;
+        let hours = topics.max_compaction_lag_hours + topics.segment_hours + topics.tombstone_hours;
+        recall::Copies {
+            interactions_seconds: kept(topics.retention_days.interactions),
+            dead_letters_seconds: kept(topics.retention_days.dead_letters),
+            compaction_seconds: i64::try_from(hours * 3_600).ok(),
+            epoch_seconds: self.keys.epoch_seconds(),
+        }
+    }
+
     /// The settings of the log over Kafka, with the inlets that the gateway names.
     ///
     /// # Errors
@@ -344,6 +451,13 @@ impl Settings {
     pub(crate) fn log_dir(&self) -> PathBuf {
         log_dir(&self.data.dir)
     }
+}
+
+/// The user's directory of settings.
+fn user_settings() -> anyhow::Result<PathBuf> {
+    let named = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let found = named("XDG_CONFIG_HOME").or_else(|| named("HOME").map(|home| home.join(".config")));
+    found.context("there is no HOME to keep the root key in: say with `keys.root_file` where it is")
 }
 
 /// Where the log lies in a data directory.
@@ -411,8 +525,26 @@ mod tests {
         settings.recall.batch_records = 0;
         assert!(settings.check().expect_err("no events").to_string().contains("recall.batch_records"));
         let mut settings = Settings::default();
+        settings.keys.root_file = PathBuf::from("root.key");
+        settings.keys.root_env = "ROOT".to_owned();
+        assert!(settings.check().expect_err("two roots").to_string().contains("keys.root_env"));
+        let mut settings = Settings::default();
         settings.gateway.inlets[0].name = "A/B".to_owned();
         assert!(format!("{:#}", settings.check().expect_err("no name")).contains("A/B"));
+    }
+
+    #[test]
+    fn the_keys_of_a_data_directory_lie_beside_it() {
+        let beside = |dir: &str| {
+            let mut settings = Settings::default();
+            settings.data.dir = PathBuf::from(dir);
+            settings.key_file().expect("a place")
+        };
+        assert_eq!(beside("/var/memos/data"), Path::new("/var/memos/data.keys"));
+        assert_eq!(beside("/var/memos/data/./"), Path::new("/var/memos/data.keys"));
+        let here = std::env::current_dir().expect("a directory");
+        assert_eq!(beside("data"), here.join("data.keys"));
+        assert_eq!(beside(".").parent(), here.parent());
     }
 
     #[test]

@@ -7,6 +7,8 @@
 mod cluster;
 #[path = "spine/crash.rs"]
 mod crash;
+#[path = "spine/forget.rs"]
+mod forget;
 #[path = "spine/fsync.rs"]
 mod fsync;
 #[path = "spine/harness.rs"]

@@ -4,15 +4,19 @@ use std::collections::BTreeMap;
 
 use event_log::now;
 use memory_core::filter::Filter;
+use memory_core::forget::Scope;
 use memory_core::query::Query;
-use memory_core::rank::{self, Found, Hit, Parts};
-use memory_core::{Memory, Subject, SubjectKind, Timestamp, context};
+use memory_core::rank::{self, Found, Hit, Masks, Parts};
+use memory_core::{Handle, Memory, MemoryId, Subject, SubjectKind, Timestamp, context};
 use memos_client::port::{ListRequest, Unavailable};
 use memos_client::{
-    ContextView, MemoryView, Page, Position, RecallRequest, RecallResponse, ScoredView, TurnView, score,
+    ContextView, ForgetPreview, MemoryView, Page, Position, RecallRequest, RecallResponse, ScoredView, TurnView, score,
 };
 
 use crate::partition::View;
+
+/// Ids that a preview names, of each kind.
+const PREVIEW_MAX: usize = 200;
 
 fn invalid(message: impl Into<String>) -> Unavailable {
     Unavailable::invalid("invalid_query", message)
@@ -74,15 +78,30 @@ fn parts(parts: &Parts) -> BTreeMap<String, f64> {
     parts.named().into_iter().map(|(name, part)| (name.to_owned(), score(part))).collect()
 }
 
+/// What a forget would take of what is shown now.
+pub(crate) fn preview(view: &View, subject: Handle, scope: &Scope) -> ForgetPreview {
+    let masks = Masks::of(&view.turns);
+    let taken = |memory: &&Memory| !masks.forget(memory) && scope.hides(memory);
+    let memories: Vec<MemoryId> = view.bank.memories().filter(taken).map(|memory| memory.id).collect();
+    let turns = view.turns.iter().filter(|turn| turn.event.is_turn() && scope.takes(subject, turn));
+    let events: Vec<String> = turns.map(|turn| turn.event.id.as_str().to_owned()).collect();
+    ForgetPreview {
+        memories: memories.len(),
+        turns: events.len(),
+        memory_ids: memories.into_iter().take(PREVIEW_MAX).collect(),
+        event_ids: events.into_iter().take(PREVIEW_MAX).collect(),
+    }
+}
+
 /// One page of a subject's memories, latest event first. The cursor names the last memory of the page before.
 pub(crate) fn page(request: &ListRequest, subject: &Subject, view: &View) -> Result<Page<MemoryView>, Unavailable> {
     let filter = request.filters.as_ref().map(Filter::parse).transpose().map_err(|error| invalid(error.to_string()))?;
     let after = request.cursor.as_deref().map(cursor).transpose()?;
     let now = now();
-    let masked = rank::masked(&view.turns);
+    let masks = Masks::of(&view.turns);
     let wanted = |memory: &&Memory| {
         (request.include_inactive || memory.is_live(now))
-            && !masked.contains(&memory.id)
+            && !masks.hide(memory)
             && (request.kinds.is_empty() || request.kinds.contains(&memory.kind))
             && filter.as_ref().is_none_or(|filter| filter.matches_memory(memory))
     };

@@ -5,12 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use event_log::{Offset, Topic};
+use memory_core::forget::Scope;
 use memory_core::subject::TenantTag;
-use memory_core::{Bank, EventId, Handle, MemoryId, Step, Subject, TenantId, WorkingMemory, step::Fate};
+use memory_core::{EventId, Handle, MemoryId, ReceiptId, Seq, Step, Subject, TenantId, Turn, WorkingMemory};
 use memos_client::port::{Answer, ListRequest, Owned, Reach, RecallApi, ReplicaApi, Unavailable};
 use memos_client::{
-    EventStatus, EventStatusView, MemoryView, Page, Position, RecallRequest, RecallResponse, RevisionView, TurnView,
-    WorkingMemoryView,
+    EventStatusView, ForgetPreview, MemoryView, Page, Position, RecallRequest, RecallResponse,
+    ReceiptView, RevisionView, TurnView, WorkingMemoryView,
 };
 use tokio::sync::watch;
 
@@ -18,6 +19,10 @@ use crate::answer;
 use crate::metrics::Metrics;
 use crate::partition::{Ends, Partition, Phase, View};
 use crate::{PartitionState, Parts};
+
+mod ids;
+
+use ids::owned;
 
 /// Banks lighter than this are read anew for every question: some forty memories are there in a fraction of a
 /// millisecond, and most subjects have fewer. What is kept warm is what takes long to read.
@@ -141,6 +146,10 @@ impl Recall {
         let count = self.0.parts.log.partitions();
         let phase = if partition.get() < count { self.lock(partition).phase } else { Phase::Elsewhere };
         match phase {
+            Phase::Serving if !self.knows_keys(partition) => {
+                let message = "what was forgotten lately cannot be known right now, so nothing is told";
+                Err(Unavailable::later("restoring", message, 1))
+            }
             Phase::Serving => Ok(()),
             Phase::Elsewhere => {
                 let message = format!("partition {partition} is served by other instances of recall");
@@ -157,6 +166,13 @@ impl Recall {
         }
     }
 
+    /// Whether this process knows which keys of a partition are dead: else it must tell nothing of anybody in it.
+    fn knows_keys(&self, partition: event_log::Partition) -> bool {
+        // Keys are kept by partition, and this handle is of that one.
+        let any = Handle::from_bytes(u128::from(partition.get()).to_be_bytes());
+        self.0.parts.store.ring().is_fresh(keyring::Owner::Subject(any))
+    }
+
     fn handle(&self, subject: &Subject) -> Handle {
         subject.handle(&self.0.parts.secret)
     }
@@ -168,11 +184,12 @@ impl Recall {
     /// The bank of a subject and the turns that it does not cover.
     fn view(&self, subject: Handle) -> Result<View, Unavailable> {
         let partition = self.partition_of(subject);
+        let floor = self.floor(subject);
         {
             let mut state = self.lock(partition);
-            if let Some(bank) = state.warm(subject) {
+            if let Some(bank) = state.warm(subject, floor) {
                 self.0.metrics.banks.with_label_values(&["warm"]).inc();
-                return Ok(state.view(subject, bank));
+                return Ok(state.view(subject, floor, bank));
             }
         }
         self.0.metrics.banks.with_label_values(&["cold"]).inc();
@@ -182,11 +199,17 @@ impl Recall {
             // A step may have been applied between reading the bank and taking the lock.
             if self.0.parts.store.next_step(subject).map_err(broken)? == bank.next_step() {
                 if bank.weight() >= WARM_FROM {
-                    state.insert_warm(subject, Arc::clone(&bank));
+                    state.insert_warm(subject, floor, Arc::clone(&bank));
                 }
-                return Ok(state.view(subject, bank));
+                return Ok(state.view(subject, floor, bank));
             }
         }
+    }
+
+    /// Keys of a subject that seal from below it are dead: whatever of that is in RAM is not shown, also where the step is
+    /// still to be read that takes it away.
+    fn floor(&self, subject: Handle) -> Seq {
+        self.0.parts.store.ring().floor(subject)
     }
 
     fn answer(&self, tenant: &TenantId, request: &RecallRequest) -> Result<RecallResponse, Unavailable> {
@@ -279,75 +302,6 @@ impl Recall {
         tokio::time::timeout(timeout, reached).await.unwrap_or_else(late)
     }
 
-    /// All partitions of the log: where something may be of which only the id is known.
-    fn everywhere(&self) -> Vec<event_log::Partition> {
-        event_log::Partition::all(self.0.parts.log.partitions()).collect()
-    }
-
-    /// "Missing" is only said of partitions that are here, and restored.
-    fn missing<T>(&self, within: &[event_log::Partition]) -> Result<Option<T>, Unavailable> {
-        within.iter().try_for_each(|partition| self.check_serves(*partition))?;
-        Ok(None)
-    }
-
-    /// A tenant's memory with its owner; `None` when it is missing, deleted, or somebody else's (law L08).
-    fn find(
-        &self,
-        tenant: &TenantId,
-        id: MemoryId,
-        within: &[event_log::Partition],
-    ) -> Result<Option<Located>, Unavailable> {
-        match self.find_here(tenant, id)? {
-            Some(found) => Ok(Some(found)),
-            None => self.missing(within),
-        }
-    }
-
-    fn find_here(&self, tenant: &TenantId, id: MemoryId) -> Result<Option<Located>, Unavailable> {
-        let Some(handle) = self.0.parts.store.subject_of_memory(self.tag(tenant), id).map_err(broken)? else {
-            return Ok(None);
-        };
-        self.check_serves(self.partition_of(handle))?;
-        let view = self.view(handle)?;
-        if memory_core::rank::masked(&view.turns).contains(&id) && is_deleted(&view, id) {
-            return Ok(None);
-        }
-        let Some(owner) = view.bank.owner().filter(|owner| owner.tenant == *tenant).cloned() else { return Ok(None) };
-        Ok(view.bank.get(id).is_some().then_some((owner, handle, view.bank)))
-    }
-
-    fn status(
-        &self,
-        tenant: &TenantId,
-        id: &EventId,
-        within: &[event_log::Partition],
-    ) -> Result<Option<EventStatusView>, Unavailable> {
-        match self.status_here(tenant, id)? {
-            Some(found) => Ok(Some(found)),
-            None => self.missing(within),
-        }
-    }
-
-    fn status_here(&self, tenant: &TenantId, id: &EventId) -> Result<Option<EventStatusView>, Unavailable> {
-        let tag = self.tag(tenant);
-        for subject in self.0.parts.store.subjects_of_event(tag, id).map_err(broken)? {
-            self.check_serves(self.partition_of(subject))?;
-            if let Some(fate) = self.0.parts.store.fate(subject, id).map_err(broken)? {
-                return Ok(Some(status_of(id, fate)));
-            }
-        }
-        let here = |partition: &event_log::Partition| self.lock(*partition).subject_of_event(tag, id).is_some();
-        let open = self.0.parts.served.iter().any(here);
-        let recallable = || EventStatusView {
-            id: id.as_str().to_owned(),
-            status: EventStatus::Recallable,
-            reason: None,
-            memory_id: None,
-            position: None,
-        };
-        Ok(open.then(recallable))
-    }
-
     /// The conversation in RAM, else the last boundary. Questions load no conversation: only the fold knows when it may
     /// leave again.
     fn working(&self, subject: &Subject) -> Result<WorkingMemoryView, Unavailable> {
@@ -356,65 +310,20 @@ impl Recall {
         self.check_serves(partition)?;
         let state = self.lock(partition);
         if let Some(conversation) = state.conversation(handle) {
-            return Ok(working_view(subject, conversation.memory()));
+            return Ok(working_view(subject, self.floor(handle), conversation.memory()));
         }
         let boundary = self.0.parts.store.boundary(self.0.parts.log.id(), handle).map_err(broken)?;
         drop(state);
         let memory = boundary.map(WorkingMemory::resume);
-        Ok(working_view(subject, &memory.unwrap_or_else(|| WorkingMemory::new(handle, subject.clone()))))
-    }
-
-    fn revisions(
-        &self,
-        tenant: &TenantId,
-        id: MemoryId,
-        within: &[event_log::Partition],
-    ) -> Result<Option<Vec<RevisionView>>, Unavailable> {
-        let Some((_, handle, bank)) = self.find(tenant, id, within)? else { return Ok(None) };
-        let revisions = self.0.parts.store.revisions(handle, id).map_err(broken)?;
-        let mut views: Vec<RevisionView> = revisions.iter().map(RevisionView::of).collect();
-        views.extend(bank.get(id).map(RevisionView::current));
-        Ok(Some(views))
+        let memory = memory.unwrap_or_else(|| WorkingMemory::new(handle, subject.clone()));
+        Ok(working_view(subject, self.floor(handle), &memory))
     }
 }
 
-/// A memory's owner, and the bank it is in.
-type Located = (Subject, Handle, Arc<Bank>);
-
-fn owned((subject, _, bank): Located, id: MemoryId) -> Option<Owned<MemoryView>> {
-    let value = MemoryView::of(bank.get(id)?, &subject);
-    Some(Owned { subject, value })
-}
-
-fn working_view(subject: &Subject, memory: &WorkingMemory) -> WorkingMemoryView {
-    let turns = memory.recent().iter().chain(memory.window()).filter(|turn| turn.event.is_turn()).map(TurnView::of);
-    let remember = memory.state().remember;
-    WorkingMemoryView::of(subject, turns.collect(), memory.window_from(), memory.state().next, remember)
-}
-
-fn is_deleted(view: &View, id: MemoryId) -> bool {
-    use memory_core::Control;
-    view.turns
-        .iter()
-        .any(|turn| matches!(turn.event.control.as_deref(), Some(Control::Delete { memory_id }) if *memory_id == id))
-}
-
-fn status_of(id: &EventId, fate: Fate) -> EventStatusView {
-    let (status, reason, memory_id) = match fate {
-        Fate::Kept(memory) => (EventStatus::Kept, None, Some(memory)),
-        Fate::Merged(memory) => (EventStatus::Merged, None, Some(memory)),
-        Fate::NotKept(reason) => (EventStatus::NotKept, Some(reason.as_str()), None),
-        Fate::Applied => (EventStatus::Kept, Some("applied"), None),
-        Fate::NoSuchMemory => (EventStatus::NotKept, Some("no_such_memory"), None),
-        Fate::Deleted => (EventStatus::Forgotten, Some("memory_deleted"), None),
-    };
-    EventStatusView {
-        id: id.as_str().to_owned(),
-        status,
-        reason: reason.map(str::to_owned),
-        memory_id: memory_id.map(|id| id.as_uuid()),
-        position: None,
-    }
+fn working_view(subject: &Subject, floor: Seq, memory: &WorkingMemory) -> WorkingMemoryView {
+    let shown = |turn: &&Turn| turn.event.is_turn() && turn.seq >= floor;
+    let turns = memory.recent().iter().chain(memory.window()).filter(shown).map(TurnView::of);
+    WorkingMemoryView::of(subject, turns.collect(), memory.window_from(), memory.state())
 }
 
 /// A store that cannot be read is not the client's fault, and nothing a retry repairs; the process will end.
@@ -452,6 +361,17 @@ impl RecallApi for Recall {
         self.event_within(tenant, id, &self.everywhere())
     }
 
+    fn receipt(&self, tenant: &TenantId, id: ReceiptId) -> Answer<'_, Option<ReceiptView>> {
+        self.receipt_within(tenant, id, &self.everywhere())
+    }
+
+    fn preview(&self, subject: &Subject, scope: &Scope) -> Answer<'_, ForgetPreview> {
+        let handle = self.handle(subject);
+        let served = self.check_serves(self.partition_of(handle));
+        let view = served.and_then(|()| self.view(handle));
+        Box::pin(std::future::ready(view.map(|view| answer::preview(&view, handle, scope))))
+    }
+
     fn reached(&self, position: &Position, _reach: Reach, timeout: Duration) -> Answer<'_, ()> {
         let position = position.clone();
         Box::pin(async move { self.wait_for(&position, timeout).await })
@@ -476,6 +396,15 @@ impl ReplicaApi for Recall {
         within: &[event_log::Partition],
     ) -> Answer<'_, Option<Vec<RevisionView>>> {
         Box::pin(std::future::ready(self.revisions(tenant, id, within)))
+    }
+
+    fn receipt_within(
+        &self,
+        tenant: &TenantId,
+        id: ReceiptId,
+        within: &[event_log::Partition],
+    ) -> Answer<'_, Option<ReceiptView>> {
+        Box::pin(std::future::ready(self.receipt_here(tenant, id, within)))
     }
 
     fn event_within(

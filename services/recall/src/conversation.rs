@@ -7,8 +7,11 @@
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use memory_core::forget::Scope;
 use memory_core::working_memory::Outcome;
-use memory_core::{Consolidation, Control, Interval, MemoryId, Recorded, Rules, Seq, Turn, WorkingMemory};
+use memory_core::{
+    Consolidation, Control, EventId, Handle, Interval, MemoryId, Recorded, Rules, Seq, Turn, WorkingMemory,
+};
 
 /// What folding an event meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +68,7 @@ impl Conversation {
         }
         match effects.outcome {
             Outcome::Accepted(seq) if seq >= self.consolidated => Folded::Open,
-            Outcome::Accepted(_) | Outcome::Duplicate | Outcome::Stale => Folded::Known,
+            Outcome::Accepted(_) | Outcome::Duplicate | Outcome::Forgotten | Outcome::Stale => Folded::Known,
         }
     }
 
@@ -106,7 +109,7 @@ impl Conversation {
         }
     }
 
-    /// Every turn from `consolidated` on, oldest first, without those that a later one of them deletes or corrects.
+    /// Every turn from `consolidated` on, oldest first, without those that a later one of them forgets or corrects.
     pub(crate) fn turns(&self, consolidated: Seq) -> Vec<Turn> {
         // A window that the log told of may be one that this fold has not closed yet.
         let overlaps = self.pending.back().is_some_and(|last| last.to > self.memory.window_from());
@@ -115,19 +118,27 @@ impl Conversation {
         let open = self.memory.window().iter().filter(|turn| !is_closed(turn.seq));
         let open = closed.chain(open).filter(|turn| turn.seq >= consolidated);
         let mut turns: Vec<Turn> = open.cloned().collect();
-        let changed: Vec<(MemoryId, Seq)> =
-            turns.iter().filter_map(|turn| Some((turn.event.control.as_ref()?.changes()?, turn.seq))).collect();
-        if !changed.is_empty() {
-            let subject = self.memory.state().subject;
-            turns.retain(|turn| {
-                let about = match turn.event.control.as_deref() {
-                    Some(Control::Correct { memory_id, .. }) => *memory_id,
-                    Some(_) | None => MemoryId::of_event(subject, &turn.event.id),
-                };
-                !changed.iter().any(|(memory, seq)| *memory == about && *seq > turn.seq)
-            });
-        }
+        let subject = self.memory.state().subject;
+        let controls: Vec<(Seq, Control)> = turns
+            .iter()
+            .filter_map(|turn| Some((turn.seq, turn.event.control.as_deref()?)))
+            .filter(|(_, control)| control.corrects().is_some() || control.forgets().is_some())
+            .map(|(seq, control)| (seq, control.clone()))
+            .collect();
+        turns.retain(|turn| !controls.iter().any(|(seq, control)| *seq > turn.seq && takes(control, subject, turn)));
         turns
+    }
+
+    /// Whether a later event forgets this one, and only the step is missing that takes it away.
+    pub(crate) fn forgets(&self, event: &EventId) -> bool {
+        let turns = || self.pending.iter().flat_map(|window| &window.turns).chain(self.memory.window());
+        let subject = self.memory.state().subject;
+        let forgets = |later: &Turn, turn: &Turn| {
+            let control = later.event.control.as_deref().filter(|control| control.forgets().is_some());
+            later.seq > turn.seq && control.is_some_and(|control| takes(control, subject, turn))
+        };
+        let mut named = turns().filter(|turn| turn.event.id == *event);
+        named.any(|turn| turns().any(|later| forgets(later, turn)))
     }
 
     pub(crate) const fn memory(&self) -> &WorkingMemory {
@@ -137,6 +148,26 @@ impl Conversation {
     /// Whether the store knows all that is here.
     pub(crate) fn is_idle(&self) -> bool {
         self.pending.is_empty() && self.memory.window().is_empty()
+    }
+}
+
+/// Whether a control takes an earlier turn out of sight.
+fn takes(control: &Control, subject: Handle, turn: &Turn) -> bool {
+    let about = match turn.event.control.as_deref() {
+        Some(Control::Correct { memory_id, .. }) => *memory_id,
+        // What is forgotten hides memories until the step comes, also when something later is forgotten.
+        Some(Control::Forget { .. }) => return false,
+        Some(_) | None => MemoryId::of_event(subject, &turn.event.id),
+    };
+    match control {
+        Control::Correct { memory_id, .. } => *memory_id == about,
+        Control::Forget { scope: Scope::These { memories, .. } } if memories.contains(&about) => true,
+        Control::Forget { scope } => scope.takes(subject, turn),
+        Control::Remember { .. }
+        | Control::Feedback { .. }
+        | Control::Consent { .. }
+        | Control::SessionEnd
+        | Control::IdleTick { .. } => false,
     }
 }
 

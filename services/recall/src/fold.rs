@@ -155,15 +155,13 @@ fn turn(recall: &Recall, place: &mut Place, serving: bool) -> Result<bool, Error
     let batch = parts.log.read(&Topic::Interactions, place.partition, place.interactions, limits)?;
     let mut events = Vec::with_capacity(batch.records.len());
     for stored in &batch.records {
-        events.extend(parts.interactions.read(place.partition, stored)?);
+        events.extend(parts.interactions.read(parts.store.ring(), place.partition, stored)?);
     }
     let mut lacking = Vec::new();
     if !events.is_empty() {
         let mut state = recall.lock(place.partition);
         for (subject, recorded) in &events {
-            let owner = || recorded.event.subject(&recorded.tenant);
-            let loaded = state.load(parts.log.id(), &parts.store, *subject, owner)?;
-            if loaded.is_some_and(|conversation| conversation.lacks_windows()) {
+            if state.load(parts.log.id(), &parts.store, *subject)?.lacks_windows() {
                 lacking.push(*subject);
             }
             if state.apply(&parts.rules, *subject, recall.tag(&recorded.tenant), recorded) == Folded::Panicked {
@@ -220,11 +218,11 @@ fn follow_windows(recall: &Recall, place: &mut Place, mut lacking: Vec<Handle>) 
             if !wants(recall, place.partition, subject, range)? {
                 continue;
             }
-            if let Some(window) = envelope::read_consolidation(stored)? {
+            if let Some(window) = envelope::read_consolidation(parts.store.ring(), stored)? {
                 let mut state = recall.lock(place.partition);
-                let owner = window.owner.clone();
-                state.load(parts.log.id(), &parts.store, subject, || Some(owner))?;
-                state.add_closed(subject, recall.tag(&window.owner.tenant), window);
+                state.load(parts.log.id(), &parts.store, subject)?;
+                let tag = window.owner.as_ref().map(|owner| recall.tag(&owner.tenant));
+                state.add_closed(subject, tag, window);
                 if state.conversation(subject).is_some_and(|conversation| conversation.lacks_windows()) {
                     lacking.push(subject);
                     asked = false;

@@ -35,6 +35,7 @@ pub(crate) fn run(recall: &Recall, replica: &Replica) -> Result<(), Error> {
         for partition in &parts.served {
             busy |= replica.advance_working(*partition)?;
             busy |= replica.advance(*partition)?.is_some();
+            busy |= replica.advance_receipts(*partition)?;
         }
         if let Some(partition) = reports.due().and_then(|place| parts.served.get(place)) {
             report(recall, *partition)?;

@@ -18,6 +18,7 @@ mod fold;
 mod follow;
 mod metrics;
 mod partition;
+mod receipt;
 pub mod server;
 mod warm;
 
@@ -68,9 +69,21 @@ pub struct Parts {
     /// The partitions that are served here; all of them where recall is not divided.
     pub served: Vec<Partition>,
     pub settings: Settings,
+    pub copies: Copies,
     pub metrics: Metrics,
     pub health: Health,
     pub stop: Stop,
+}
+
+/// How long copies of events lie where only time removes them, in seconds; `None` for ever, or unknown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Copies {
+    pub interactions_seconds: Option<i64>,
+    pub dead_letters_seconds: Option<i64>,
+    /// Until compaction has removed what is marked for removal.
+    pub compaction_seconds: Option<i64>,
+    /// How long one key of a tenant seals.
+    pub epoch_seconds: i64,
 }
 
 /// How a partition of this instance is.

@@ -11,7 +11,9 @@ use event_log::{EventLog, LogId, Offset, Partition as Number, Topic};
 use memory_core::step::Body;
 use memory_core::subject::TenantTag;
 use memory_core::working_memory::Boundary;
-use memory_core::{Bank, Consolidation, EventId, Handle, Recorded, Rules, Step, Turn, WorkingMemory};
+use memory_core::{
+    Bank, Consolidation, Control, EventId, Handle, ReceiptId, Recorded, Rules, Seq, Step, Timestamp, Turn, WorkingMemory,
+};
 use memory_store::{Error, Store};
 
 use crate::conversation::{Conversation, Folded};
@@ -62,10 +64,21 @@ pub(crate) struct Partition {
     conversations: HashMap<Handle, Box<Conversation>>,
     /// Whose an event is that no step covers yet.
     events: HashMap<(TenantTag, u64), Handle>,
+    /// Forgets that no step has carried out yet.
+    forgets: HashMap<(TenantTag, ReceiptId), Accepted>,
     warm: Warm,
     /// Everything below this offset of `interactions` can be recalled.
     pub(crate) folded: Offset,
     batches: u64,
+}
+
+/// A forget that is on the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Accepted {
+    pub(crate) subject: Handle,
+    /// What it takes, in a word.
+    pub(crate) scope: &'static str,
+    pub(crate) at: Timestamp,
 }
 
 /// What an answer is made from: the bank and the turns that no step of it covers.
@@ -83,6 +96,7 @@ impl Partition {
             windows: Offset::FIRST,
             conversations: HashMap::new(),
             events: HashMap::new(),
+            forgets: HashMap::new(),
             warm: Warm::new(bank_bytes),
             folded: Offset::FIRST,
             batches: 0,
@@ -94,24 +108,17 @@ impl Partition {
     }
 
     /// The conversation of a subject, loaded from its boundary when it is not here.
-    pub(crate) fn load(
-        &mut self,
-        log: LogId,
-        store: &Store,
-        subject: Handle,
-        owner: impl FnOnce() -> Option<memory_core::Subject>,
-    ) -> Result<Option<&Conversation>, Error> {
-        if let Entry::Vacant(place) = self.conversations.entry(subject) {
-            let memory = match store.boundary(log, subject)? {
-                Some(boundary) => WorkingMemory::resume(boundary),
-                None => match owner() {
-                    Some(owner) => WorkingMemory::new(subject, owner),
-                    None => return Ok(None),
-                },
-            };
-            place.insert(Box::new(Conversation::new(memory, store.consolidated(subject)?)));
+    pub(crate) fn load(&mut self, log: LogId, store: &Store, subject: Handle) -> Result<&Conversation, Error> {
+        match self.conversations.entry(subject) {
+            Entry::Occupied(conversation) => Ok(conversation.into_mut()),
+            Entry::Vacant(place) => {
+                let memory = match store.boundary(log, subject)? {
+                    Some(boundary) => WorkingMemory::resume(boundary),
+                    None => WorkingMemory::unknown(subject),
+                };
+                Ok(place.insert(Box::new(Conversation::new(memory, store.consolidated(subject)?))))
+            }
         }
-        Ok(self.conversations.get(&subject).map(Box::as_ref))
     }
 
     /// Folds one event of a conversation that was loaded.
@@ -119,6 +126,12 @@ impl Partition {
         let Some(conversation) = self.conversations.get_mut(&subject) else { return Folded::Known };
         conversation.touched = self.batches;
         let folded = conversation.apply(rules, recorded);
+        if folded == Folded::Open
+            && let Some(scope) = recorded.event.control.as_deref().and_then(Control::forgets)
+        {
+            let receipt = ReceiptId::of_event(subject, &recorded.event.id);
+            self.forgets.insert((tag, receipt), Accepted { subject, scope: scope.as_str(), at: recorded.arrived });
+        }
         if folded == Folded::Open {
             self.events.insert((tag, recorded.event.id.fingerprint()), subject);
         }
@@ -126,11 +139,13 @@ impl Partition {
     }
 
     /// Adds a closed window that only the log told of.
-    pub(crate) fn add_closed(&mut self, subject: Handle, tag: TenantTag, window: Consolidation) {
+    pub(crate) fn add_closed(&mut self, subject: Handle, tag: Option<TenantTag>, window: Consolidation) {
         let Some(conversation) = self.conversations.get_mut(&subject) else { return };
         let events: Vec<u64> = window.turns.iter().map(|turn| turn.event.id.fingerprint()).collect();
         // A step may have covered it in the meantime; then nobody would take its events out again.
-        if conversation.add_closed(window) {
+        if conversation.add_closed(window)
+            && let Some(tag) = tag
+        {
             self.events.extend(events.into_iter().map(|event| ((tag, event), subject)));
         }
     }
@@ -188,6 +203,17 @@ impl Partition {
     /// Takes a step over: the bank has it and the windows it covers are no longer open, in one moment.
     pub(crate) fn step(&mut self, step: &Step, tag: Option<TenantTag>) {
         self.warm.apply(step);
+        if let Some(erased) = step.erased() {
+            let mut left: Vec<u64> = Vec::new();
+            if let Some(conversation) = self.conversations.get_mut(&step.subject) {
+                conversation.cover(erased.floor);
+                left = conversation.turns(erased.floor).iter().map(|turn| turn.event.id.fingerprint()).collect();
+            }
+            // What came after it is not consolidated.
+            self.events.retain(|(_, event), subject| *subject != step.subject || left.contains(event));
+            self.forgets.remove(&(erased.tenant, erased.receipt));
+            return;
+        }
         let Body::Changes { to, .. } = &step.body else { return };
         if let Some(conversation) = self.conversations.get_mut(&step.subject) {
             conversation.cover(*to);
@@ -197,22 +223,28 @@ impl Partition {
         }
     }
 
+    /// A forget that is accepted and not carried out yet.
+    pub(crate) fn accepted(&self, tag: TenantTag, receipt: ReceiptId) -> Option<Accepted> {
+        self.forgets.get(&(tag, receipt)).copied()
+    }
+
     /// Whose an event is that is not consolidated yet.
     pub(crate) fn subject_of_event(&self, tag: TenantTag, event: &EventId) -> Option<Handle> {
         self.events.get(&(tag, event.fingerprint())).copied()
     }
 
-    pub(crate) fn warm(&mut self, subject: Handle) -> Option<Arc<Bank>> {
-        self.warm.get(subject)
+    pub(crate) fn warm(&mut self, subject: Handle, floor: Seq) -> Option<Arc<Bank>> {
+        self.warm.get(subject, floor)
     }
 
-    pub(crate) fn insert_warm(&mut self, subject: Handle, bank: Arc<Bank>) {
-        self.warm.insert(subject, bank);
+    pub(crate) fn insert_warm(&mut self, subject: Handle, floor: Seq, bank: Arc<Bank>) {
+        self.warm.insert(subject, floor, bank);
     }
 
-    pub(crate) fn view(&self, subject: Handle, bank: Arc<Bank>) -> View {
-        let turns =
-            self.conversations.get(&subject).map(|conversation| conversation.turns(bank.next())).unwrap_or_default();
+    /// The bank with the turns that it does not cover. Those below `floor` are sealed with keys that are dead.
+    pub(crate) fn view(&self, subject: Handle, floor: Seq, bank: Arc<Bank>) -> View {
+        let from = bank.next().max(floor);
+        let turns = self.conversations.get(&subject).map(|conversation| conversation.turns(from)).unwrap_or_default();
         View { bank, turns, folded: self.folded }
     }
 
@@ -238,7 +270,8 @@ mod tests {
     #[test]
     fn a_conversation_stays_until_the_fold_is_where_its_boundary_is() {
         let dir = tempfile::tempdir().expect("a directory");
-        let store = Store::open(dir.path(), testkit::secret(), &memory_store::Settings::default()).expect("a store");
+        let store = Store::open(dir.path(), testkit::secret(), testkit::ring(), &memory_store::Settings::default());
+        let store = store.expect("a store");
         let log = MemLog::new(1).id();
         let rules = Rules { window_turns_max: 2, ..Rules::default() };
         let tenant = TenantId::try_new("t").expect("a tenant");
@@ -255,13 +288,14 @@ mod tests {
         let mut partition = Partition::new(0, Phase::Serving);
         let fold = |partition: &mut Partition, numbers: std::ops::Range<u64>, covered: usize| {
             for number in numbers.clone() {
-                partition.load(log, &store, subject, || Some(alice.clone())).expect("it is readable");
+                partition.load(log, &store, subject).expect("it is readable");
                 partition.apply(&rules, subject, tag, &event(number));
             }
             partition.conversations.get_mut(&subject).expect("it is here").cover(closed[covered].consolidation.to);
             partition.folded(Offset::new(numbers.end));
         };
         fold(&mut partition, 0..2, 0);
+        let _ = testkit::seal::key(store.ring(), subject, boundary.key_since);
         let row = Working::Boundary { log, boundary };
         store.apply_working(log, Number::new(0), &[row], Offset::new(1)).expect("it is taken");
         partition.rest(log, &store, 0, 0, 10).expect("it is readable");

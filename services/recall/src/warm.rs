@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use memory_core::{Bank, Handle, Step};
+use memory_core::{Bank, Handle, Seq, Step};
 
 #[derive(Debug)]
 pub(crate) struct Warm {
@@ -17,6 +17,8 @@ pub(crate) struct Warm {
 #[derive(Debug)]
 struct Entry {
     bank: Arc<Bank>,
+    /// Below which keys of the subject were dead when it was read.
+    floor: Seq,
     used: u64,
     weight: usize,
 }
@@ -26,7 +28,11 @@ impl Warm {
         Self { budget, bytes: 0, clock: 0, banks: HashMap::new(), by_use: BTreeMap::new() }
     }
 
-    pub(crate) fn get(&mut self, subject: Handle) -> Option<Arc<Bank>> {
+    /// The bank, unless keys have died since that what is in it was sealed with: then nobody could read it any more.
+    pub(crate) fn get(&mut self, subject: Handle, floor: Seq) -> Option<Arc<Bank>> {
+        if self.banks.get(&subject).is_some_and(|entry| entry.floor != floor) {
+            self.remove(subject);
+        }
         let entry = self.banks.get_mut(&subject)?;
         self.by_use.remove(&entry.used);
         self.clock += 1;
@@ -35,12 +41,12 @@ impl Warm {
         Some(Arc::clone(&entry.bank))
     }
 
-    pub(crate) fn insert(&mut self, subject: Handle, bank: Arc<Bank>) {
+    pub(crate) fn insert(&mut self, subject: Handle, floor: Seq, bank: Arc<Bank>) {
         self.remove(subject);
         self.clock += 1;
         let weight = bank.weight();
         self.bytes += weight;
-        self.banks.insert(subject, Entry { bank, used: self.clock, weight });
+        self.banks.insert(subject, Entry { bank, floor, used: self.clock, weight });
         self.by_use.insert(self.clock, subject);
         self.shrink();
     }
@@ -48,7 +54,7 @@ impl Warm {
     /// Takes a step over into a warm bank. A question that is ranking right now keeps the bank it has.
     pub(crate) fn apply(&mut self, step: &Step) {
         let Some(entry) = self.banks.get_mut(&step.subject) else { return };
-        if step.number > entry.bank.next_step() {
+        if step.number > entry.bank.next_step() || Bank::is_replaced_by(step) {
             self.remove(step.subject);
             return;
         }

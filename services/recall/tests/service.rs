@@ -7,6 +7,8 @@ mod answers;
 mod changes;
 #[path = "service/divided.rs"]
 mod divided;
+#[path = "service/forgetting.rs"]
+mod forgetting;
 #[path = "service/kit.rs"]
 mod kit;
 #[path = "service/nowhere.rs"]

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use actix::{Actor, Context, Handler, Message, MessageResult};
-use event_log::{Offset, Record, Timestamp, envelope};
+use event_log::Offset;
 use memory_core::working_memory::{Closed, Outcome};
-use memory_core::{Recorded, Rules, WorkingMemory};
+use memory_core::{Event, Recorded, Rules, TenantId, WorkingMemory};
 
 use crate::Fold;
 
@@ -45,6 +45,7 @@ pub(crate) struct Folded {
     pub(crate) closed: Vec<Closed>,
     pub(crate) accepted: u64,
     pub(crate) duplicates: u64,
+    pub(crate) forgotten: u64,
     pub(crate) stale: u64,
     pub(crate) open_since: Option<Offset>,
 }
@@ -59,6 +60,7 @@ impl Handler<Apply> for SubjectActor {
             match effects.outcome {
                 Outcome::Accepted(_) => folded.accepted += 1,
                 Outcome::Duplicate => folded.duplicates += 1,
+                Outcome::Forgotten => folded.forgotten += 1,
                 Outcome::Stale => folded.stale += 1,
             }
             if self.memory.window().is_empty() {
@@ -73,18 +75,24 @@ impl Handler<Apply> for SubjectActor {
     }
 }
 
-/// Make the tick that would close the open window now, if one is open.
+/// Say what a tick must name that closes the open window now, if one is open.
 #[derive(Message)]
-#[rtype(result = "Option<Record>")]
-pub(crate) struct MakeTick(pub(crate) Timestamp);
+#[rtype(result = "Option<LastEvent>")]
+pub(crate) struct LastOfWindow;
 
-impl Handler<MakeTick> for SubjectActor {
-    type Result = Option<Record>;
+/// The last event of an open window, and whose it is.
+pub(crate) struct LastEvent {
+    pub(crate) tenant: TenantId,
+    pub(crate) event: Arc<Event>,
+}
 
-    fn handle(&mut self, MakeTick(now): MakeTick, _: &mut Context<Self>) -> Self::Result {
-        let state = self.memory.state();
+impl Handler<LastOfWindow> for SubjectActor {
+    type Result = Option<LastEvent>;
+
+    fn handle(&mut self, _: LastOfWindow, _: &mut Context<Self>) -> Self::Result {
+        let tenant = self.memory.state().owner.as_ref()?.tenant.clone();
         let last = self.memory.window().last()?;
-        Some(envelope::tick(state.subject, state.owner.tenant.clone(), &last.event, now))
+        Some(LastEvent { tenant, event: Arc::clone(&last.event) })
     }
 }
 
@@ -98,8 +106,7 @@ impl Handler<Passivate> for SubjectActor {
 
     fn handle(&mut self, _: Passivate, context: &mut Context<Self>) -> Self::Result {
         actix::ActorContext::stop(context);
-        let owner = self.memory.state().owner.clone();
-        let empty = WorkingMemory::new(self.memory.state().subject, owner);
+        let empty = WorkingMemory::unknown(self.memory.state().subject);
         MessageResult(std::mem::replace(&mut self.memory, empty))
     }
 }

@@ -8,6 +8,8 @@ pub enum Error {
     Log(#[from] event_log::Error),
     #[error("decode a record")]
     Envelope(#[from] event_log::envelope::Error),
+    #[error("seal what is written")]
+    Keys(#[from] keyring::Error),
     #[error("keep the table of working memory")]
     Store(#[from] memory_store::Error),
     #[error(

@@ -98,6 +98,10 @@ pub(crate) struct Context {
 }
 
 impl Context {
+    fn ring(&self) -> &keyring::Keyring {
+        self.store.ring()
+    }
+
     fn batch(&self) -> Limits {
         Limits { records: self.settings.batch_records, bytes: self.settings.batch_bytes }
     }

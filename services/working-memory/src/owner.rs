@@ -15,13 +15,13 @@ use std::time::{Duration, Instant};
 use actix::{Actor, Addr};
 use event_log::dead_letter::{Coordinates, DeadLetter};
 use event_log::envelope::{self, Anchors, OpenFrom, Working};
-use event_log::{Appended, Limits, Offset, Partition, Record, Timestamp, Topic, anchor, now};
-use memory_core::working_memory::{Boundary, Closed};
+use event_log::{Limits, Offset, Partition, Timestamp, Topic, anchor, now};
+use memory_core::working_memory::Closed;
 use memory_core::{Handle, Recorded, WorkingMemory};
 use memory_store::Replica;
 use tokio::sync::watch;
 
-use crate::actor::{Apply, Folded, MakeTick, Passivate, SubjectActor};
+use crate::actor::{Apply, Folded, LastEvent, LastOfWindow, Passivate, SubjectActor};
 use crate::error::Error;
 use crate::metrics::Metrics;
 use crate::restore::{self, Logged};
@@ -34,6 +34,8 @@ const HOUSEKEEPING: Duration = Duration::from_secs(1);
 const TAKE_OVER_SHARE: Duration = Duration::from_secs(5);
 /// How long the log gets to drain a full queue before the next try.
 const FULL_WAIT: Duration = Duration::from_millis(5);
+
+mod writing;
 
 /// Why an owner is to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,7 +175,10 @@ impl Owner {
         let mut order = Vec::new();
         let mut events: HashMap<Handle, Vec<Recorded>> = HashMap::new();
         for stored in &batch.records {
-            let Some((subject, recorded)) = self.parts.interactions.read(self.partition, stored)? else { continue };
+            let Some((subject, recorded)) = self.parts.interactions.read(self.parts.ring(), self.partition, stored)?
+            else {
+                continue;
+            };
             let of_subject = events.entry(subject).or_default();
             if of_subject.is_empty() {
                 order.push(subject);
@@ -201,7 +206,7 @@ impl Owner {
         for chunk in subjects.chunks(self.parts.settings.active_max.max(1)) {
             let mut asked = Vec::with_capacity(chunk.len());
             for (subject, events) in chunk {
-                let actor = self.activate(*subject, &events[0]).await?;
+                let actor = self.activate(*subject).await?;
                 asked.push((subject, events, actor.send(Apply(events.clone()))));
             }
             for (subject, events, answer) in asked {
@@ -221,6 +226,7 @@ impl Owner {
     fn count(&self, folded: &Folded) {
         self.metrics.events.with_label_values(&["accepted"]).inc_by(folded.accepted);
         self.metrics.events.with_label_values(&["duplicate"]).inc_by(folded.duplicates);
+        self.metrics.events.with_label_values(&["forgotten"]).inc_by(folded.forgotten);
         self.metrics.events.with_label_values(&["stale"]).inc_by(folded.stale);
         self.metrics
             .actors
@@ -229,7 +235,7 @@ impl Owner {
     }
 
     /// The actor of a subject: the one in RAM, or one from the spilled state, the last boundary, or nothing at all.
-    async fn activate(&mut self, subject: Handle, event: &Recorded) -> Result<Addr<SubjectActor>, Error> {
+    async fn activate(&mut self, subject: Handle) -> Result<Addr<SubjectActor>, Error> {
         if let Some(actor) = self.roster.get(subject).and_then(|entry| entry.actor.clone()) {
             self.roster.activate(subject, actor.clone());
             return Ok(actor);
@@ -242,9 +248,9 @@ impl Owner {
         let memory = match open_since {
             Some(since) => match self.parts.store.unspill(subject)? {
                 Some(memory) => memory,
-                None => self.reread(subject, event, since)?,
+                None => self.reread(subject, since)?,
             },
-            None => self.load(subject, event)?,
+            None => self.load(subject)?,
         };
         let actor = self.start(memory, open_since);
         self.roster.activate(subject, actor.clone());
@@ -252,9 +258,11 @@ impl Owner {
     }
 
     /// An open window that is neither in RAM nor spilled is read from the log again.
-    fn reread(&mut self, subject: Handle, event: &Recorded, since: Offset) -> Result<WorkingMemory, Error> {
-        let mut memory = self.load(subject, event)?;
-        for recorded in restore::events_of(&*self.parts.log, self.partition, subject, since, self.next)? {
+    fn reread(&mut self, subject: Handle, since: Offset) -> Result<WorkingMemory, Error> {
+        let mut memory = self.load(subject)?;
+        for recorded in
+            restore::events_of(&*self.parts.log, self.parts.ring(), self.partition, subject, since, self.next)?
+        {
             memory.apply(&self.parts.rules, &recorded);
         }
         Ok(memory)
@@ -264,11 +272,11 @@ impl Owner {
         SubjectActor::new(memory, open_since, Arc::clone(&self.parts.rules), self.parts.fold).start()
     }
 
-    fn load(&mut self, subject: Handle, event: &Recorded) -> Result<WorkingMemory, Error> {
+    fn load(&mut self, subject: Handle) -> Result<WorkingMemory, Error> {
         let boundary = self.parts.store.boundary(self.parts.log.id(), subject)?;
         let mut memory = match boundary {
             Some(boundary) => WorkingMemory::resume(boundary),
-            None => WorkingMemory::new(subject, event.event.subject(&event.tenant).unwrap_or_else(|| nobody(event))),
+            None => WorkingMemory::unknown(subject),
         };
         // They end where they ended, whatever the rules say now.
         for window in self.logged.get(&subject).into_iter().flatten() {
@@ -282,13 +290,14 @@ impl Owner {
     async fn rebuild(&mut self, subject: Handle, events: &[Recorded]) -> Result<Folded, Error> {
         let batch_from = events[0].offset;
         let since = self.roster.get(subject).and_then(|entry| entry.open_since).unwrap_or(batch_from);
-        let mut all = restore::events_of(&*self.parts.log, self.partition, subject, since, batch_from)?;
+        let mut all =
+            restore::events_of(&*self.parts.log, self.parts.ring(), self.partition, subject, since, batch_from)?;
         all.extend_from_slice(events);
         let mut poison: Vec<Offset> = Vec::new();
         'fresh: loop {
             self.metrics.panics.inc();
             tracing::warn!(%subject, partition = %self.partition, "an actor panicked and is built again");
-            let memory = self.load(subject, &events[0])?;
+            let memory = self.load(subject)?;
             let actor = self.start(memory, None);
             let mut total = Folded::default();
             for recorded in all.iter().filter(|recorded| !poison.contains(&recorded.offset)) {
@@ -312,76 +321,18 @@ impl Owner {
         let one = Limits { records: 1, bytes: 1 };
         let batch = self.parts.log.read(&Topic::Interactions, self.partition, offset, one)?;
         let Some(stored) = batch.records.into_iter().next() else { return Ok(()) };
+        let Some((_, event)) = self.parts.interactions.read(self.parts.ring(), self.partition, &stored)? else {
+            return Ok(());
+        };
+        let tenant = self.parts.store.tag(&event.tenant);
         let found =
             Coordinates { log: self.parts.log.id(), topic: Topic::Interactions, partition: self.partition, offset };
         let message = "folding this event panics: a defect of memos; replay it once the defect is repaired".to_owned();
         let letter = DeadLetter::new("panicked", message, found, stored.record, now());
         self.metrics.events.with_label_values(&["poison"]).inc();
-        self.append(&Topic::DeadLetters, vec![letter.to_record()]).await?;
+        let key = self.parts.ring().epoch(tenant, now())?;
+        self.append(&Topic::DeadLetters, vec![letter.to_record(self.parts.ring(), key, tenant)?]).await?;
         Ok(())
-    }
-
-    /// Windows first, states second, each durable before the next (law L02).
-    async fn log_windows(&mut self, closed: Vec<Closed>) -> Result<(), Error> {
-        if closed.is_empty() {
-            return Ok(());
-        }
-        let now = now();
-        let fresh: Vec<Record> = closed
-            .iter()
-            .filter(|window| !window.logged)
-            .map(|window| envelope::consolidation(&window.consolidation, now))
-            .collect();
-        if let Some(last) = fresh.last().cloned() {
-            let offsets = self.append(&Topic::Consolidations, fresh).await?;
-            let newest = offsets.last().map(|offset| anchor::of(*offset, &last));
-            self.read.consolidations = self.read.consolidations.max(newest);
-        }
-        let mut boundaries: HashMap<Handle, Boundary> = HashMap::new();
-        for window in closed {
-            self.metrics.windows.with_label_values(&[window.consolidation.trigger.as_str()]).inc();
-            boundaries.insert(window.boundary.subject, window.boundary);
-        }
-        let log = self.parts.log.id();
-        let row = |boundary| envelope::working(Working::Boundary { log, boundary: Box::new(boundary) }, now);
-        let rows = boundaries.into_values().map(row).collect();
-        self.append(&Topic::Working, rows).await?;
-        Ok(self.replica.catch_up_working(self.partition)?)
-    }
-
-    /// Writes rows of `working` again that a former owner has written an older one over: compaction would keep that one.
-    async fn write_again(&mut self) -> Result<(), Error> {
-        self.parts.log.watermarks(&Topic::Working, self.partition)?;
-        self.replica.catch_up_working(self.partition)?;
-        let overwritten = self.parts.store.overwritten(self.partition)?;
-        let (log, now) = (self.parts.log.id(), now());
-        let mut rows = Vec::new();
-        for subject in &overwritten.boundaries {
-            if let Some(boundary) = self.parts.store.boundary(log, *subject)? {
-                rows.push(envelope::working(Working::Boundary { log, boundary: Box::new(boundary) }, now));
-            }
-        }
-        if overwritten.marker {
-            let marker = self.parts.store.open_from(log, self.partition)?;
-            rows.push(envelope::working(Working::Open { log, partition: self.partition, marker }, now));
-        }
-        if rows.is_empty() {
-            return Ok(());
-        }
-        tracing::warn!(partition = %self.partition, rows = rows.len(), "a former owner wrote older rows; they are written over");
-        self.metrics.written_again.inc_by(u64::try_from(rows.len()).unwrap_or(u64::MAX));
-        self.append(&Topic::Working, rows).await?;
-        Ok(self.replica.catch_up_working(self.partition)?)
-    }
-
-    async fn append(&self, topic: &Topic, records: Vec<Record>) -> Result<Vec<Offset>, Error> {
-        loop {
-            match self.parts.log.append(topic, self.partition, records.clone()) {
-                Ok(appended) => return Ok(resolve(appended).await?),
-                Err(event_log::Error::Full { .. }) => tokio::time::sleep(FULL_WAIT).await,
-                Err(error) => return Err(error.into()),
-            }
-        }
     }
 
     async fn passivate(&mut self, subject: Handle, reason: &str) -> Result<(), Error> {
@@ -389,7 +340,11 @@ impl Owner {
         if let Ok(memory) = actor.send(Passivate).await
             && !memory.window().is_empty()
         {
-            self.parts.store.spill(&memory)?;
+            let of = (subject, memory.state().key_since);
+            // Without a key it is read from the log again when it is wanted.
+            if let Some(key) = self.parts.ring().of_subjects(&[of], now())?.pop().flatten() {
+                self.parts.store.spill(&memory, key)?;
+            }
         }
         self.roster.passivate(subject);
         self.metrics.passivations.with_label_values(&[reason]).inc();
@@ -426,7 +381,9 @@ impl Owner {
                 None => return Ok(()),
             },
         };
-        if let Ok(Some(tick)) = actor.send(MakeTick(now)).await {
+        if let Ok(Some(LastEvent { tenant, event })) = actor.send(LastOfWindow).await {
+            let (ring, tag) = (self.parts.ring(), self.parts.store.tag(&tenant));
+            let tick = envelope::tick(ring, ring.epoch(tag, now)?, tag, subject, &tenant, &event, now)?;
             self.append(&Topic::Interactions, vec![tick]).await?;
             self.metrics.ticks.inc();
         }
@@ -452,7 +409,7 @@ impl Owner {
             return Ok(());
         }
         let row = Working::Open { log: self.parts.log.id(), partition: self.partition, marker };
-        self.append(&Topic::Working, vec![envelope::working(row, now())]).await?;
+        self.append(&Topic::Working, vec![envelope::working(self.parts.ring(), None, row, now())?]).await?;
         self.replica.catch_up_working(self.partition)?;
         self.marker = marker;
         self.parts.log.release(NAME, &Topic::Interactions, self.partition, marker.interactions)?;
@@ -461,19 +418,11 @@ impl Owner {
     }
 }
 
-async fn resolve(appended: Appended) -> Result<Vec<Offset>, event_log::Error> {
-    appended.await
-}
-
 fn add(total: &mut Folded, folded: Folded) {
     total.closed.extend(folded.closed);
     total.accepted += folded.accepted;
     total.duplicates += folded.duplicates;
+    total.forgotten += folded.forgotten;
     total.stale += folded.stale;
     total.open_since = folded.open_since;
-}
-
-/// The gateway lets no event pass that names nobody.
-fn nobody(event: &Recorded) -> memory_core::Subject {
-    unreachable!("the event at offset {} names no owner", event.offset)
 }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use event_log::anchor;
 use event_log::envelope::{self, OpenFrom};
 use event_log::{EventLog, Limits, Offset, Partition, Topic};
+use keyring::Keyring;
 use memory_core::position::lost;
 use memory_core::{Handle, Interval, Seq};
 use memory_store::Replica;
@@ -78,6 +79,7 @@ pub(crate) fn rest(window: Interval<Seq>, position: Seq) -> Option<Interval<Seq>
 /// The events of one subject in `[from, to)` of its partition, for building an actor again.
 pub(crate) fn events_of(
     log: &dyn EventLog,
+    ring: &Keyring,
     partition: Partition,
     subject: Handle,
     from: Offset,
@@ -93,7 +95,7 @@ pub(crate) fn events_of(
         next = batch.next;
         for stored in batch.records.iter().filter(|stored| stored.offset < to) {
             if envelope::subject_of(&stored.record) == Some(subject) {
-                events.extend(envelope::read_interaction(stored)?.map(|(_, recorded)| recorded));
+                events.extend(envelope::read_interaction(ring, stored)?.map(|(_, recorded)| recorded));
             }
         }
     }

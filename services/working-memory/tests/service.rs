@@ -7,6 +7,8 @@ mod anchors;
 mod backpressure;
 #[path = "service/crash.rs"]
 mod crash;
+#[path = "service/forgetting.rs"]
+mod forgetting;
 #[path = "service/hands.rs"]
 mod hands;
 #[path = "service/idle.rs"]

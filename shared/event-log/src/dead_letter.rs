@@ -3,32 +3,44 @@
 //! A dead letter holds the whole original record, bytes and all, so that it can be replayed as if it had just
 //! arrived. Its id follows from where the record was found; a record that is read and refused again after a crash
 //! makes the same letter and not a second one.
+//!
+//! What somebody published is sealed, with the key of the tenant of the day on which it was refused, and so is the message,
+//! which may quote it. The record's key is the letter's id, for the original's may be the name of a user.
+
+use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use keyring::{KeyId, Keyring, Owner};
+use memory_core::subject::TenantTag;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::line::{self, Unreadable, Value, advice};
 use crate::{LogId, Offset, Partition, Record, Timestamp, Topic};
 
-/// The format this release writes, and the newest it reads.
-const VERSION: u32 = 1;
-
 /// A record that was set aside, and why.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct DeadLetter {
     /// Follows from [`found`](Self::found).
     pub id: Uuid,
     /// The reason as a stable word.
     pub reason: String,
-    /// What was wrong, for the team that published it. Holds no content.
+    /// What was wrong, for the team that published it. May quote what they published.
     pub message: String,
     /// Where the record was found.
     pub found: Coordinates,
     /// When the record was found wanting. Retention counts from here.
     pub made: Timestamp,
-    /// The record itself; its timestamp says when it arrived.
+    /// The record itself; its timestamp says when it arrived. Empty when its key is gone.
     pub original: Record,
+}
+
+/// The redacting form: which letter it is, never what stands in it.
+impl fmt::Debug for DeadLetter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DeadLetter({}, {})", self.id, self.reason)
+    }
 }
 
 /// A record's place among all logs.
@@ -46,12 +58,15 @@ pub enum Error {
     /// A tombstone.
     #[error("the dead letter has no value")]
     NoValue,
-    /// Written by a newer release.
-    #[error("the dead letter has format version {version}, and this release reads up to {VERSION}")]
+    /// Written by another release.
+    #[error("the dead letter was written in format {version}; {}", advice(*version))]
     UnknownVersion { version: u32 },
     /// Not the JSON of a dead letter.
     #[error("the dead letter is not well formed")]
     Malformed(#[source] serde_json::Error),
+    /// It cannot be known what it says, or it was changed.
+    #[error("the dead letter cannot be opened")]
+    Keyring(#[source] keyring::Error),
     /// Damaged base64 within it.
     #[error("the {part} of the dead letter's original is not base64")]
     Encoding {
@@ -61,27 +76,43 @@ pub enum Error {
     },
 }
 
-/// The value's form in the log.
+/// What is read without a key.
 #[derive(Serialize, Deserialize)]
-struct Wire {
-    version: u32,
+struct Clear {
     id: Uuid,
     reason: String,
-    message: String,
-    #[serde(flatten)]
     found: Coordinates,
     made_us: Timestamp,
     arrived_us: Timestamp,
-    /// Base64, like all bytes of the original.
+    /// Of whom it is; of nobody in particular, where its producer could not be told, the tag of the installation.
+    tenant: TenantTag,
+}
+
+/// What is sealed. The bytes of the original are base64.
+#[derive(Serialize, Deserialize)]
+struct Sealed {
+    message: String,
     key: String,
     value: Option<String>,
     headers: Vec<(String, Option<String>)>,
 }
 
-/// The part that every version has.
-#[derive(Deserialize)]
-struct Version {
-    version: u32,
+const TOPIC: Topic = Topic::DeadLetters;
+
+fn unreadable(why: Unreadable) -> Error {
+    match why {
+        Unreadable::Version(version) => Error::UnknownVersion { version },
+        Unreadable::Malformed(source) => Error::Malformed(source),
+    }
+}
+
+/// Whose letter a record of `dead-letters` holds, which is read without a key.
+///
+/// # Errors
+/// [`Error`] when it holds none.
+pub fn tenant_of(record: &Record) -> Result<TenantTag, Error> {
+    let clear: Clear = Value::of(record.value.as_deref().ok_or(Error::NoValue)?).clear().map_err(unreadable)?;
+    Ok(clear.tenant)
 }
 
 impl DeadLetter {
@@ -93,49 +124,107 @@ impl DeadLetter {
         Self { id, reason: reason.to_owned(), message, found, made, original }
     }
 
-    /// The record to append to `dead-letters`. It keeps the original's key.
-    #[must_use]
-    pub fn to_record(&self) -> Record {
+    /// The record to append to `dead-letters`, sealed with a key of this tenant.
+    ///
+    /// # Errors
+    /// [`keyring::Error::Gone`].
+    pub fn to_record(&self, ring: &Keyring, key: KeyId, tenant: TenantTag) -> Result<Record, keyring::Error> {
         let original = &self.original;
-        let headers = original.headers.iter();
-        let wire = Wire {
-            version: VERSION,
+        let clear = Clear {
             id: self.id,
             reason: self.reason.clone(),
-            message: self.message.clone(),
             found: self.found.clone(),
             made_us: self.made,
             arrived_us: original.timestamp,
+            tenant,
+        };
+        let headers = original.headers.iter();
+        let sealed = Sealed {
+            message: self.message.clone(),
             key: STANDARD.encode(&original.key),
             value: original.value.as_ref().map(|value| STANDARD.encode(value)),
             headers: headers.map(|(n, value)| (n.clone(), value.as_ref().map(|v| STANDARD.encode(v)))).collect(),
         };
-        let value = serde_json::to_vec(&wire).expect("strings and numbers are always JSON");
-        Record { key: original.key.clone(), value: Some(value), headers: Vec::new(), timestamp: self.made }
+        let record_key = self.id.as_bytes().to_vec();
+        let value = line::seal((ring, key), (&TOPIC, &record_key), &clear, &sealed)?;
+        Ok(Record { key: record_key, value: Some(value), headers: Vec::new(), timestamp: self.made })
     }
 
-    /// Reads a record of `dead-letters`.
+    /// Reads a record of `dead-letters`. Where the key is gone, the message and the original are empty.
     ///
     /// # Errors
     /// [`Error`]. These records are our own, so an unreadable one is a reason to stop.
-    pub fn from_record(record: &Record) -> Result<Self, Error> {
-        let value = record.value.as_deref().ok_or(Error::NoValue)?;
-        let Version { version } = serde_json::from_slice(value).map_err(Error::Malformed)?;
-        if version != VERSION {
-            return Err(Error::UnknownVersion { version });
-        }
-        let wire: Wire = serde_json::from_slice(value).map_err(Error::Malformed)?;
+    pub fn from_record(ring: &Keyring, record: &Record) -> Result<Self, Error> {
+        let value = Value::of(record.value.as_deref().ok_or(Error::NoValue)?);
+        let clear: Clear = value.clear().map_err(unreadable)?;
+        let plain = value.open(ring, Owner::Tenant(clear.tenant), &TOPIC, &record.key).map_err(Error::Keyring)?;
+        let (message, original) = match plain {
+            Some(plain) => serde_json::from_slice::<Sealed>(&plain).map_err(Error::Malformed)?.decoded()?,
+            None => (String::new(), Record::default()),
+        };
+        let original = Record { timestamp: clear.arrived_us, ..original };
+        let Clear { id, reason, found, made_us: made, arrived_us: _, tenant: _ } = clear;
+        Ok(Self { id, reason, message, found, made, original })
+    }
+}
+
+impl Sealed {
+    fn decoded(self) -> Result<(String, Record), Error> {
         let decode = |part, text: String| STANDARD.decode(text).map_err(|source| Error::Encoding { part, source });
         let header = |(name, value): (String, Option<String>)| {
             Ok((name, value.map(|value| decode("headers", value)).transpose()?))
         };
         let original = Record {
-            key: decode("key", wire.key)?,
-            value: wire.value.map(|value| decode("value", value)).transpose()?,
-            headers: wire.headers.into_iter().map(header).collect::<Result<_, Error>>()?,
-            timestamp: wire.arrived_us,
+            key: decode("key", self.key)?,
+            value: self.value.map(|value| decode("value", value)).transpose()?,
+            headers: self.headers.into_iter().map(header).collect::<Result<_, Error>>()?,
+            timestamp: Timestamp::EPOCH,
         };
-        let (id, reason, message) = (wire.id, wire.reason, wire.message);
-        Ok(Self { id, reason, message, found: wire.found, made: wire.made_us, original })
+        Ok((self.message, original))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CANARY: &str = "kanarienvogel";
+
+    fn letter() -> DeadLetter {
+        let found = Coordinates {
+            log: LogId::random(),
+            topic: Topic::Interactions,
+            partition: Partition::new(2),
+            offset: Offset::new(7),
+        };
+        let original = Record {
+            key: format!("user {CANARY}").into_bytes(),
+            value: Some(format!(r#"{{"content": "{CANARY}"}}"#).into_bytes()),
+            headers: vec![("x".to_owned(), Some(CANARY.as_bytes().to_vec())), (CANARY.to_owned(), None)],
+            timestamp: Timestamp::from_seconds(3),
+        };
+        let message = format!("unknown field `{CANARY}`");
+        DeadLetter::new("unknown_field", message, found, original, Timestamp::from_seconds(5))
+    }
+
+    // law: L09
+    #[test]
+    fn a_letter_shows_nothing_of_what_was_published_and_reads_back_until_its_key_is_gone() {
+        let (ring, tenant, letter) = (Keyring::in_memory().expect("a ring"), TenantTag::from_bytes([9; 16]), letter());
+        let key = ring.epoch(tenant, Timestamp::EPOCH).expect("a key");
+        let record = letter.to_record(&ring, key, tenant).expect("it is sealed");
+        let shown = format!("{:?} {letter:?}", String::from_utf8_lossy(record.value.as_deref().expect("a value")));
+        assert!(!shown.contains(CANARY) && !shown.contains(&STANDARD.encode(CANARY)), "{shown}");
+        assert!(record.headers.is_empty(), "headers would be in the clear");
+        assert_eq!(record.key, letter.id.as_bytes());
+        assert_eq!(crate::envelope::sealed_with(&record), Some(key));
+        assert_eq!(tenant_of(&record).expect("it says"), tenant);
+        assert_eq!(DeadLetter::from_record(&ring, &record).expect("it opens"), letter);
+        let moved = Record { key: vec![0; 16], ..record.clone() };
+        assert!(matches!(DeadLetter::from_record(&ring, &moved), Err(Error::Keyring(_))));
+        ring.destroy_epochs(&[(tenant, key)]).expect("it is destroyed");
+        let left = DeadLetter::from_record(&ring, &record).expect("it is no error");
+        let original = Record { timestamp: letter.original.timestamp, ..Record::default() };
+        assert_eq!(left, DeadLetter { message: String::new(), original, ..letter });
     }
 }

@@ -9,7 +9,8 @@
 //! memory. All pass the one suite in [`conformance`].
 //!
 //! The formats of what crosses the border live here too: [`inlet`] reads what product services publish, and
-//! [`dead_letter`] keeps what could not be taken.
+//! [`dead_letter`] keeps what could not be taken. [`envelope`] seals what memos itself writes, and [`keys`] keeps the keys in
+//! the log.
 
 pub mod anchor;
 pub mod conformance;
@@ -17,11 +18,13 @@ pub mod dead_letter;
 pub mod envelope;
 pub mod inlet;
 pub mod kafka;
+pub mod keys;
 pub mod ownership;
 
 mod clock;
 mod compaction;
 mod error;
+mod line;
 mod local;
 mod log;
 mod memory;

@@ -74,7 +74,7 @@ impl RetentionByTopic {
             Topic::Receipts => self.receipts,
             Topic::DeadLetters => self.dead_letters,
             Topic::Inlet(_) => self.inlets,
-            Topic::Working | Topic::Memories => Retention::FOREVER,
+            Topic::Working | Topic::Memories | Topic::Keys => Retention::FOREVER,
         }
     }
 }

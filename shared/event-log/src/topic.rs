@@ -22,6 +22,8 @@ pub enum Topic {
     Working,
     /// The steps of long-term memory. Compacted.
     Memories,
+    /// The keys of subjects and tenants, wrapped. Compacted: what is tombstoned is destroyed.
+    Keys,
     /// What administration and forgetting did.
     Receipts,
     /// What could not be taken, and why.
@@ -32,14 +34,21 @@ pub enum Topic {
 
 impl Topic {
     /// The topics every log has, in the order in which they are listed.
-    pub const FIXED: [Self; 6] =
-        [Self::Interactions, Self::Consolidations, Self::Working, Self::Memories, Self::Receipts, Self::DeadLetters];
+    pub const FIXED: [Self; 7] = [
+        Self::Interactions,
+        Self::Consolidations,
+        Self::Working,
+        Self::Memories,
+        Self::Keys,
+        Self::Receipts,
+        Self::DeadLetters,
+    ];
 
     /// Whether only the newest record of each key is kept.
     #[must_use]
     pub const fn compacted(&self) -> bool {
         match self {
-            Self::Working | Self::Memories => true,
+            Self::Working | Self::Memories | Self::Keys => true,
             Self::Interactions | Self::Consolidations | Self::Receipts | Self::DeadLetters | Self::Inlet(_) => false,
         }
     }
@@ -60,6 +69,7 @@ impl fmt::Display for Topic {
             Self::Consolidations => f.write_str("consolidations"),
             Self::Working => f.write_str("working"),
             Self::Memories => f.write_str("memories"),
+            Self::Keys => f.write_str("keys"),
             Self::Receipts => f.write_str("receipts"),
             Self::DeadLetters => f.write_str("dead-letters"),
             Self::Inlet(name) => write!(f, "{INLET_PREFIX}{name}"),
@@ -168,7 +178,7 @@ mod tests {
         for topic in Topic::all(&inlets) {
             assert_eq!(topic.to_string().parse(), Ok(topic));
         }
-        assert_eq!("keys".parse::<Topic>(), Err(InvalidTopic::Unknown { name: "keys".to_owned() }));
+        assert_eq!("doors".parse::<Topic>(), Err(InvalidTopic::Unknown { name: "doors".to_owned() }));
     }
 
     #[test]

@@ -6,6 +6,8 @@
 mod conforms;
 #[path = "kafka/identity.rs"]
 mod identity;
+#[path = "kafka/keys.rs"]
+mod keys;
 #[path = "kafka/kit.rs"]
 mod kit;
 #[path = "kafka/members.rs"]

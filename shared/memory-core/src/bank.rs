@@ -12,6 +12,7 @@ use crate::memory::Memory;
 use crate::similar::Signature;
 use crate::step::{Body, Change, Row, RowKey, Step, SubjectRow};
 use crate::text::{Analyzer, Term};
+use crate::time::Timestamp;
 
 /// The memories of one subject and what is known of the subject itself.
 #[derive(Clone, Debug, Default)]
@@ -54,11 +55,23 @@ impl Bank {
                     }
                 }
             }
-            // A snapshot restates what the bank already holds.
+            // A snapshot restates what the bank already holds. One that erases replaces it: see [`Bank::is_replaced_by`].
             Body::Snapshot { .. } => {}
         }
         self.index.settle();
         self.next_step = step.number.next();
+    }
+
+    /// Whether the bank must be loaded again after this step: a forget is done.
+    #[must_use]
+    pub const fn is_replaced_by(step: &Step) -> bool {
+        step.erased().is_some()
+    }
+
+    /// When the last forget of everything arrived.
+    #[must_use]
+    pub fn forgotten(&self) -> Option<Timestamp> {
+        self.subject.as_ref().and_then(|subject| subject.forgotten)
     }
 
     fn put(&mut self, row: Row, analyzer: &mut Analyzer) {
@@ -144,7 +157,7 @@ impl Bank {
 
     #[must_use]
     pub fn owner(&self) -> Option<&Owner> {
-        self.subject.as_ref().map(|subject| &subject.owner)
+        self.subject.as_ref().and_then(|subject| subject.owner.as_ref())
     }
 
     #[must_use]

@@ -64,9 +64,11 @@ impl Draft<'_> {
                 self.keep(turn, memory)
             }
             Control::Correct { memory_id, text } => self.correct(turn, *memory_id, text),
-            Control::Delete { memory_id } => self.delete(*memory_id),
             Control::Feedback { memory_ids, useful } => self.hear(turn, memory_ids, *useful),
-            Control::Consent { .. } | Control::SessionEnd | Control::IdleTick { .. } => Fate::Applied,
+            // A forget has a window of its own, which is not decided here: see `forget::erase`.
+            Control::Forget { .. } | Control::Consent { .. } | Control::SessionEnd | Control::IdleTick { .. } => {
+                Fate::Applied
+            }
         }
     }
 
@@ -134,22 +136,6 @@ impl Draft<'_> {
         self.changes.push(Change::Put(Row::Revision(revision)));
         self.put_memory(memory);
         Fate::Merged(id)
-    }
-
-    /// Removes a memory, its history and the turns it came from: nothing is left that could bring it back.
-    fn delete(&mut self, id: MemoryId) -> Fate {
-        let Some(memory) = self.bank.get(id).cloned() else { return Fate::NoSuchMemory };
-        for source in &memory.sources {
-            self.changes.push(Change::Delete(RowKey::Source(source.seq)));
-            let fate = FateRow { event_id: source.event_id.clone(), fate: Fate::Deleted };
-            self.changes.push(Change::Put(Row::Fate(fate)));
-        }
-        for version in 1..memory.version {
-            self.changes.push(Change::Delete(RowKey::Revision(id, version)));
-        }
-        self.changes.push(Change::Delete(RowKey::Memory(id)));
-        self.bank.removed(id);
-        Fate::Applied
     }
 
     fn hear(&mut self, turn: &Turn, ids: &[MemoryId], useful: bool) -> Fate {
@@ -225,7 +211,9 @@ impl Draft<'_> {
             self.changes.push(Change::Put(Row::Window(row)));
             self.changes.push(Change::Put(Row::Rules(rules)));
         }
-        let subject = SubjectRow { owner: window.owner.clone(), generation: window.generation, next: window.to };
+        let owner = window.owner.clone().or_else(|| self.bank.owner().cloned());
+        let forgotten = self.bank.forgotten();
+        let subject = SubjectRow { owner, generation: window.generation, next: window.to, forgotten };
         self.changes.push(Change::Put(Row::Subject(subject)));
         Body::Changes { consolidation: window.id, from: window.from, to: window.to, changes: self.changes }
     }

@@ -45,8 +45,11 @@ impl Trigger {
 pub struct Consolidation {
     pub id: ConsolidationId,
     pub subject: Handle,
-    pub owner: Owner,
+    /// `None` where all that named it was forgotten.
+    pub owner: Option<Owner>,
     pub generation: Generation,
+    /// Keys of the subject that seal from here on seal it.
+    pub key_since: Seq,
     pub from: Seq,
     pub to: Seq,
     pub trigger: Trigger,

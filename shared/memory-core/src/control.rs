@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::forget::Scope;
 use crate::ids::{EventId, MemoryId};
 use crate::memory::Kind;
 use crate::time::Timestamp;
@@ -24,8 +25,8 @@ pub enum Control {
     },
     /// The memory says this from now on; what it said before stays in its history.
     Correct { memory_id: MemoryId, text: String },
-    /// Remove the memory and the turns that only it came from.
-    Delete { memory_id: MemoryId },
+    /// Forget this of the subject, for good.
+    Forget { scope: Scope },
     /// Whether these memories were of use.
     Feedback { memory_ids: Vec<MemoryId>, useful: bool },
     /// Whether anything may be remembered from now on.
@@ -37,12 +38,27 @@ pub enum Control {
 }
 
 impl Control {
-    /// The memory that it takes away or lets say something else.
+    /// The memory that it lets say something else.
     #[must_use]
-    pub const fn changes(&self) -> Option<MemoryId> {
+    pub const fn corrects(&self) -> Option<MemoryId> {
         match self {
-            Self::Correct { memory_id, .. } | Self::Delete { memory_id } => Some(*memory_id),
+            Self::Correct { memory_id, .. } => Some(*memory_id),
             Self::Remember { .. }
+            | Self::Forget { .. }
+            | Self::Feedback { .. }
+            | Self::Consent { .. }
+            | Self::SessionEnd
+            | Self::IdleTick { .. } => None,
+        }
+    }
+
+    /// What it takes away.
+    #[must_use]
+    pub const fn forgets(&self) -> Option<&Scope> {
+        match self {
+            Self::Forget { scope } => Some(scope),
+            Self::Remember { .. }
+            | Self::Correct { .. }
             | Self::Feedback { .. }
             | Self::Consent { .. }
             | Self::SessionEnd
@@ -57,7 +73,7 @@ impl std::fmt::Debug for Control {
         f.write_str(match self {
             Self::Remember { .. } => "Remember",
             Self::Correct { .. } => "Correct",
-            Self::Delete { .. } => "Delete",
+            Self::Forget { .. } => "Forget",
             Self::Feedback { .. } => "Feedback",
             Self::Consent { .. } => "Consent",
             Self::SessionEnd => "SessionEnd",

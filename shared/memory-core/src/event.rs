@@ -3,6 +3,7 @@
 //! [`Event`] is the judged form: everything in it was validated once, at the edge, and is what `interactions` holds
 //! for good. The lenient outside form is read by [`parse`].
 
+use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -30,6 +31,7 @@ pub enum EventType {
     Delete,
     Feedback,
     Consent,
+    Forget,
     SessionEnd,
     IdleTick,
 }
@@ -99,7 +101,7 @@ impl Origin {
 }
 
 /// One judged event.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
     pub id: EventId,
     #[serde(rename = "type")]
@@ -132,6 +134,13 @@ pub struct Event {
     /// What a control event asks for; `None` for turns and notes. Boxed, for it is rare and larger than the rest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub control: Option<Box<Control>>,
+}
+
+/// The redacting form: which event it is, never who or what it tells of.
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Event({:?}, {:016x}, {:?})", self.kind, self.id.fingerprint(), self.content)
+    }
 }
 
 impl Event {

@@ -99,6 +99,19 @@ uuid_id! {
     ConsolidationId
 }
 
+uuid_id! {
+    /// Names a forget and what became of it: UUIDv5 of the subject and the event that asked for it.
+    ReceiptId
+}
+
+impl ReceiptId {
+    /// The receipt of the forget that `event` asks for.
+    #[must_use]
+    pub fn of_event(subject: Handle, event: &EventId) -> Self {
+        Self(derive(&[b"receipt", subject.as_bytes(), event.as_str().as_bytes()]))
+    }
+}
+
 impl MemoryId {
     /// The id of the memory that begins with `event`.
     #[must_use]

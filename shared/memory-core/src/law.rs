@@ -65,12 +65,6 @@ impl Law {
             Self::FailStop => "L12",
         }
     }
-
-    /// Whether this version of memos already keeps it. Forgetting whole subjects comes with sealing.
-    #[must_use]
-    pub const fn applies(self) -> bool {
-        !matches!(self, Self::Forgetting)
-    }
 }
 
 impl fmt::Display for Law {

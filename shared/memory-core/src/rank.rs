@@ -16,6 +16,7 @@ use std::collections::BTreeSet;
 
 use crate::bank::Bank;
 use crate::control::Control;
+use crate::forget::Scope;
 use crate::ids::MemoryId;
 use crate::memory::Memory;
 use crate::query::Query;
@@ -89,7 +90,7 @@ impl Found<'_> {
 /// Ranks a subject's memories and its open turns for a question, best first. Of equal scores the later event is first.
 #[must_use]
 pub fn rank<'a>(query: &Query, bank: &'a Bank, turns: &'a [Turn], now: Timestamp) -> Vec<Hit<'a>> {
-    let masked = masked(turns);
+    let masks = Masks::of(turns);
     let open: Vec<&Turn> = turns.iter().filter(|turn| query.include_working_memory && is_shown(turn)).collect();
     let mut terms = text::terms(&query.text);
     terms.sort_unstable();
@@ -98,7 +99,7 @@ pub fn rank<'a>(query: &Query, bank: &'a Bank, turns: &'a [Turn], now: Timestamp
     let mut hits: Vec<Hit<'a>> = Vec::new();
     for slot_score in words.memories() {
         let Some(memory) = bank.at(slot_score.slot) else { continue };
-        if masked.contains(&memory.id) || !wants_memory(query, memory, now) {
+        if masks.hide(memory) || !wants_memory(query, memory, now) {
             continue;
         }
         let parts = parts_of_memory(memory, slot_score.score, now);
@@ -133,7 +134,7 @@ pub fn text_of(turn: &Turn) -> std::borrow::Cow<'_, str> {
     match turn.event.control.as_deref() {
         Some(Control::Remember { text, .. } | Control::Correct { text, .. }) => text.as_str().into(),
         Some(
-            Control::Delete { .. }
+            Control::Forget { .. }
             | Control::Feedback { .. }
             | Control::Consent { .. }
             | Control::SessionEnd
@@ -143,10 +144,34 @@ pub fn text_of(turn: &Turn) -> std::borrow::Cow<'_, str> {
     }
 }
 
-/// Memories that a control of an open window replaces or deletes: they are hidden at once.
-#[must_use]
-pub fn masked(turns: &[Turn]) -> BTreeSet<MemoryId> {
-    turns.iter().filter_map(|turn| turn.event.control.as_ref()?.changes()).collect()
+/// What the controls of turns that are not consolidated hide at once: memories that are corrected or forgotten.
+#[derive(Debug, Default)]
+pub struct Masks<'a> {
+    corrected: BTreeSet<MemoryId>,
+    forgotten: Vec<&'a Scope>,
+}
+
+impl<'a> Masks<'a> {
+    #[must_use]
+    pub fn of(turns: &'a [Turn]) -> Self {
+        let controls = || turns.iter().filter_map(|turn| turn.event.control.as_deref());
+        Self {
+            corrected: controls().filter_map(Control::corrects).collect(),
+            forgotten: controls().filter_map(Control::forgets).collect(),
+        }
+    }
+
+    /// Whether a memory of the bank is not shown.
+    #[must_use]
+    pub fn hide(&self, memory: &Memory) -> bool {
+        self.corrected.contains(&memory.id) || self.forget(memory)
+    }
+
+    /// Whether a memory of the bank is forgotten.
+    #[must_use]
+    pub fn forget(&self, memory: &Memory) -> bool {
+        self.forgotten.iter().any(|scope| scope.hides(memory))
+    }
 }
 
 /// A turn is shown unless it must not be kept; what memos supplied itself is shown to nobody as an answer.

@@ -11,10 +11,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::bank::Bank;
 use crate::consolidate::consolidate;
 use crate::consolidation::Consolidation;
+use crate::forget::erase;
 use crate::ids::{EventId, Seq, StepNumber};
 use crate::rules::Rules;
-use crate::step::{Body, Change, Row, RowKey, Step, WindowRow};
-use crate::subject::Handle;
+use crate::step::{Body, Change, Consumed, Row, RowKey, Step, SubjectRow, WindowRow};
+use crate::subject::{Handle, TenantTag};
 use crate::turn::Turn;
 
 /// All rows of one subject.
@@ -50,7 +51,7 @@ impl Rows {
         }
         match &step.body {
             Body::Changes { changes, .. } => changes.iter().for_each(|change| self.change(change)),
-            Body::Snapshot { part, parts, rows } => {
+            Body::Snapshot { part, parts, rows, .. } => {
                 if *part == 0 {
                     self.parts.clear();
                 }
@@ -85,6 +86,29 @@ impl Rows {
     /// All rows, in key order.
     pub fn iter(&self) -> impl Iterator<Item = &Row> {
         self.rows.values()
+    }
+
+    /// The steps of the next window: what it changes, or, for a forget, what is left.
+    #[must_use]
+    pub fn decide(&self, window: &Consolidation, tenant: TenantTag, consumed: Option<Consumed>) -> Vec<Step> {
+        match window.forget() {
+            Some(forget) => erase(self, window, forget, tenant, consumed),
+            None => vec![consolidate(&self.bank(), window, consumed)],
+        }
+    }
+
+    /// Puts a row in the place of the one with its key.
+    pub(crate) fn put(&mut self, row: Row) {
+        self.rows.insert(row.key(), row);
+    }
+
+    /// What is known of the subject as a whole.
+    #[must_use]
+    pub fn subject(&self) -> Option<&SubjectRow> {
+        match self.rows.get(&RowKey::Subject) {
+            Some(Row::Subject(row)) => Some(row),
+            _ => None,
+        }
     }
 
     #[must_use]
@@ -140,6 +164,7 @@ pub fn refold(subject: Handle, rows: &Rows, without: &BTreeSet<EventId>) -> Rows
             subject,
             owner: subject_row.owner.clone(),
             generation: subject_row.generation,
+            key_since: Seq::FIRST,
             from: window.from,
             to: window.to,
             trigger: window.trigger,

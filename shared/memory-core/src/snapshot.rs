@@ -3,8 +3,9 @@
 //! The last part carries the highest step number, so the parts of a snapshot are ordinary consecutive steps to whoever
 //! counts them, and the snapshot takes effect with the last.
 
+use crate::forget::Erased;
 use crate::ids::StepNumber;
-use crate::step::{Body, Row, Step};
+use crate::step::{Body, Consumed, Row, Step};
 use crate::subject::Handle;
 
 /// The most bytes of rows in one part. Kafka's usual limit for a record is 1 MiB; the rest is for the frame.
@@ -13,6 +14,28 @@ pub const PART_BYTES_MAX: usize = 900 * 1024;
 /// The steps that restate `rows` (all rows of the subject, in key order), beginning with number `first`.
 #[must_use]
 pub fn steps(subject: Handle, first: StepNumber, rows: Vec<Row>) -> Vec<Step> {
+    parts(subject, first, rows, None, None)
+}
+
+/// The steps of what a forget leaves. The last one says what was erased, and how far `consolidations` was consumed.
+#[must_use]
+pub fn erasing(
+    subject: Handle,
+    first: StepNumber,
+    rows: Vec<Row>,
+    erased: Erased,
+    consumed: Option<Consumed>,
+) -> Vec<Step> {
+    parts(subject, first, rows, Some(erased), consumed)
+}
+
+fn parts(
+    subject: Handle,
+    first: StepNumber,
+    rows: Vec<Row>,
+    erased: Option<Erased>,
+    consumed: Option<Consumed>,
+) -> Vec<Step> {
     let mut parts: Vec<Vec<Row>> = vec![Vec::new()];
     let mut bytes = 0;
     for row in rows {
@@ -28,7 +51,10 @@ pub fn steps(subject: Handle, first: StepNumber, rows: Vec<Row>) -> Vec<Step> {
     let mut number = first;
     let mut steps = Vec::with_capacity(parts.len());
     for (part, rows) in (0..count).zip(parts) {
-        steps.push(Step { subject, number, body: Body::Snapshot { part, parts: count, rows }, consumed: None });
+        let last = part + 1 == count;
+        let erased = erased.clone().filter(|_| last);
+        let body = Body::Snapshot { part, parts: count, rows, erased };
+        steps.push(Step { subject, number, body, consumed: consumed.clone().filter(|_| last) });
         number = number.next();
     }
     steps

@@ -4,11 +4,13 @@
 use serde::{Deserialize, Serialize};
 
 use crate::consolidation::{Owner, Trigger};
+use crate::forget::Erased;
 use crate::ids::{ConsolidationId, EventId, Generation, MemoryId, Seq, StepNumber};
 use crate::memory::{Memory, Revision};
 use crate::position::{Anchor, Offset, Partition};
 use crate::rules::Rules;
 use crate::subject::Handle;
+use crate::time::Timestamp;
 use crate::turn::{NotKept, Turn};
 
 /// One step of a subject.
@@ -42,7 +44,72 @@ impl Step {
     /// Whose step it is, if it says so. Every step of changes does.
     #[must_use]
     pub fn owner(&self) -> Option<&Owner> {
-        self.rows().find_map(|row| if let Row::Subject(subject) = row { Some(&subject.owner) } else { None })
+        self.rows().find_map(|row| if let Row::Subject(subject) = row { subject.owner.as_ref() } else { None })
+    }
+}
+
+/// What a step says of itself without being opened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Frame {
+    pub subject: Handle,
+    pub number: StepNumber,
+    pub consumed: Option<Consumed>,
+    pub shape: Shape,
+}
+
+/// Which body a step has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Shape {
+    Changes { consolidation: ConsolidationId, from: Seq, to: Seq },
+    Snapshot { part: u32, parts: u32, erased: Option<Erased> },
+}
+
+impl Step {
+    #[must_use]
+    pub fn frame(&self) -> Frame {
+        let shape = match &self.body {
+            Body::Changes { consolidation, from, to, .. } => {
+                Shape::Changes { consolidation: *consolidation, from: *from, to: *to }
+            }
+            Body::Snapshot { part, parts, erased, .. } => {
+                Shape::Snapshot { part: *part, parts: *parts, erased: erased.clone() }
+            }
+        };
+        Frame { subject: self.subject, number: self.number, consumed: self.consumed.clone(), shape }
+    }
+
+    /// The snapshot's last part of a forget says what it erases.
+    #[must_use]
+    pub const fn erased(&self) -> Option<&Erased> {
+        match &self.body {
+            Body::Snapshot { erased, .. } => erased.as_ref(),
+            Body::Changes { .. } => None,
+        }
+    }
+
+    /// Whether nothing in it tells of anybody, so that it needs no key. Of several parts none is bare: the rows of all of
+    /// them are sealed with the key of the last.
+    #[must_use]
+    pub fn is_bare(&self) -> bool {
+        match &self.body {
+            Body::Snapshot { parts, rows, .. } => *parts == 1 && rows.iter().all(Row::is_bare),
+            Body::Changes { .. } => false,
+        }
+    }
+}
+
+impl Frame {
+    /// The step whose content is gone: it counts, and holds nothing.
+    #[must_use]
+    pub fn empty(self) -> Step {
+        let body = match self.shape {
+            Shape::Changes { consolidation, from, to } => {
+                Body::Changes { consolidation, from, to, changes: Vec::new() }
+            }
+            Shape::Snapshot { part, parts, erased } => Body::Snapshot { part, parts, rows: Vec::new(), erased },
+        };
+        Step { subject: self.subject, number: self.number, body, consumed: self.consumed }
     }
 }
 
@@ -64,7 +131,8 @@ pub enum Body {
     /// The rows that one consolidation changed.
     Changes { consolidation: ConsolidationId, from: Seq, to: Seq, changes: Vec<Change> },
     /// Part `part` of `parts` of all rows of the subject. Complete, it replaces everything before it.
-    Snapshot { part: u32, parts: u32, rows: Vec<Row> },
+    /// The last part of one that carries a forget out says so.
+    Snapshot { part: u32, parts: u32, rows: Vec<Row>, erased: Option<Erased> },
 }
 
 /// One changed row.
@@ -109,6 +177,12 @@ pub enum RowKey {
 }
 
 impl Row {
+    /// Whether it tells of nobody: the subject row of a skeleton.
+    #[must_use]
+    pub const fn is_bare(&self) -> bool {
+        matches!(self, Self::Subject(SubjectRow { owner: None, .. }))
+    }
+
     #[must_use]
     pub fn key(&self) -> RowKey {
         match self {
@@ -126,10 +200,14 @@ impl Row {
 /// What is known of the subject as a whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SubjectRow {
-    pub owner: Owner,
+    /// `None` when the subject was forgotten and nothing came since.
+    pub owner: Option<Owner>,
     pub generation: Generation,
     /// The sequence number that the next consolidation begins at.
     pub next: Seq,
+    /// When the last forget of everything arrived.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forgotten: Option<Timestamp>,
 }
 
 /// A window of kept sources, so that a re-fold takes them in the windows they were recorded in.

@@ -6,15 +6,23 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::ids::EventId;
 use crate::position::Partition;
 
 /// The longest tenant, user, agent, app or session id, in bytes.
 pub const ID_BYTES_MAX: usize = 256;
 
 /// A customer of the installation. It comes from the credential, never from a request.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct TenantId(String);
+
+/// The redacting form: who it is stays out of logs.
+impl fmt::Debug for TenantId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TenantId(redacted)")
+    }
+}
 
 impl TenantId {
     /// Takes a name of 1 to [`ID_BYTES_MAX`] bytes without control characters; `None` otherwise.
@@ -40,7 +48,34 @@ impl TenantId {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TenantTag([u8; 16]);
 
+impl fmt::Display for TenantTag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt_hex(&self.0, f)
+    }
+}
+
+impl Serialize for TenantTag {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for TenantTag {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let hex = String::deserialize(deserializer)?;
+        let bytes =
+            parse_hex(&hex).ok_or_else(|| serde::de::Error::custom("a tenant's tag is 32 hexadecimal digits"))?;
+        Ok(Self(bytes))
+    }
+}
+
 impl TenantTag {
+    /// Reads a tag back from a key that began with one.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0
@@ -80,11 +115,18 @@ impl SubjectKind {
 }
 
 /// The owner of memories: the actor, the key prefix, the unit of order and of forgetting.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Subject {
     pub tenant: TenantId,
     pub kind: SubjectKind,
     pub id: String,
+}
+
+/// The redacting form: logs name the handle.
+impl fmt::Debug for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Subject({}, redacted)", self.kind.as_str())
+    }
 }
 
 impl Subject {
@@ -133,8 +175,7 @@ impl Handle {
     /// Parses the 32 hexadecimal digits that [`fmt::Display`] writes.
     #[must_use]
     pub fn parse(hex: &str) -> Option<Self> {
-        let number = (hex.len() == 32).then(|| u128::from_str_radix(hex, 16).ok())??;
-        Some(Self(number.to_be_bytes()))
+        parse_hex(hex).map(Self)
     }
 }
 
@@ -163,6 +204,11 @@ impl<'de> Deserialize<'de> for Handle {
     }
 }
 
+fn parse_hex(hex: &str) -> Option<[u8; 16]> {
+    let number = (hex.len() == 32).then(|| u128::from_str_radix(hex, 16).ok())??;
+    Some(number.to_be_bytes())
+}
+
 fn fmt_hex(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
 }
@@ -182,6 +228,12 @@ impl HashSecret {
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
+    }
+
+    /// What stands for an event's id in storage keys.
+    #[must_use]
+    pub fn hash_of_event(&self, event: &EventId) -> [u8; 16] {
+        self.hash(&[b"event", event.as_str().as_bytes()])
     }
 
     fn hash(&self, parts: &[&[u8]]) -> [u8; 16] {

@@ -19,6 +19,7 @@ use crate::consolidation::{Consolidation, Owner, Trigger};
 use crate::content::Content;
 use crate::control::Control;
 use crate::event::{Event, Recorded};
+use crate::forget::Scope;
 use crate::ids::{ConsolidationId, EventId, Generation, Seq};
 use crate::position::{Interval, Offset};
 use crate::rules::Rules;
@@ -51,8 +52,13 @@ pub struct WorkingMemory {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Boundary {
     pub subject: Handle,
-    pub owner: Owner,
+    /// `None` when the subject was forgotten and nothing came since.
+    pub owner: Option<Owner>,
     pub generation: Generation,
+    /// What is derived of the events from here on is sealed with keys that seal from here on.
+    pub key_since: Seq,
+    /// When the last forget of everything arrived. What arrived before is forgotten, whenever it turns up.
+    pub forgotten: Option<Timestamp>,
     /// The sequence number that the next accepted event gets.
     pub next: Seq,
     /// Whether the subject lets anything be remembered.
@@ -67,12 +73,108 @@ pub struct Boundary {
     pub folded: Offset,
 }
 
+/// What of a boundary is written in the clear: it names nobody, and tells nothing of what was said.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Skeleton {
+    pub generation: Generation,
+    pub next: Seq,
+    pub key_since: Seq,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forgotten: Option<Timestamp>,
+    pub remember: bool,
+    pub seen: Seen,
+    pub folded: Offset,
+}
+
+/// What of a boundary is sealed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Words {
+    pub owner: Option<Owner>,
+    pub recent: Vec<Turn>,
+    pub last_event: Option<EventId>,
+    pub last_time: Option<Timestamp>,
+}
+
+impl Boundary {
+    /// What is written in the clear, and what is sealed; `None` when there is nothing to seal.
+    #[must_use]
+    pub fn split(&self) -> (Skeleton, Option<Words>) {
+        let skeleton = Skeleton {
+            generation: self.generation,
+            next: self.next,
+            key_since: self.key_since,
+            forgotten: self.forgotten,
+            remember: self.remember,
+            seen: self.seen.clone(),
+            folded: self.folded,
+        };
+        let Self { owner, recent, last_event, last_time, .. } = self;
+        let words = Words {
+            owner: owner.clone(),
+            recent: recent.clone(),
+            last_event: last_event.clone(),
+            last_time: *last_time,
+        };
+        (skeleton, Some(words).filter(|words| *words != Words::none()))
+    }
+
+    /// Whether there is something of it to seal.
+    #[must_use]
+    pub fn has_words(&self) -> bool {
+        self.owner.is_some() || !self.recent.is_empty() || self.last_event.is_some() || self.last_time.is_some()
+    }
+
+    /// The boundary again; without its words when nobody can read them any more.
+    #[must_use]
+    pub fn join(subject: Handle, skeleton: Skeleton, words: Option<Words>) -> Self {
+        let Words { owner, recent, last_event, last_time } = words.unwrap_or_else(Words::none);
+        let Skeleton { generation, next, key_since, forgotten, remember, seen, folded } = skeleton;
+        Self {
+            subject,
+            owner,
+            generation,
+            key_since,
+            forgotten,
+            next,
+            remember,
+            seen,
+            recent,
+            last_event,
+            last_time,
+            folded,
+        }
+    }
+
+    /// Carries a forget out that was the last event before `next`: what follows has other keys. Only what is said is
+    /// forgotten, not the wish to be remembered or not.
+    fn forget(&mut self, scope: &Scope, arrived: Timestamp) {
+        self.generation = scope.generation_after(self.generation);
+        self.key_since = self.next;
+        // Windows that are closed are shown from here; the kept ones are found in the bank.
+        self.recent = Vec::new();
+        if *scope == Scope::Everything {
+            self.forgotten = Some(arrived);
+            self.owner = None;
+            self.last_event = None;
+            self.last_time = None;
+        }
+    }
+}
+
+impl Words {
+    const fn none() -> Self {
+        Self { owner: None, recent: Vec::new(), last_event: None, last_time: None }
+    }
+}
+
 /// What an event did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     Accepted(Seq),
     /// The event id was among the newest 1,024, or the offset was folded before.
     Duplicate,
+    /// It arrived before all that had arrived was forgotten.
+    Forgotten,
     /// A tick that named an event which is no longer the last, or nothing to close.
     Stale,
 }
@@ -99,10 +201,20 @@ impl WorkingMemory {
     /// The memory of a subject that has no events yet.
     #[must_use]
     pub fn new(subject: Handle, owner: Subject) -> Self {
+        let mut memory = Self::unknown(subject);
+        memory.state.owner = Some(owner);
+        memory
+    }
+
+    /// The memory of a subject that has no events yet; the first one will tell whose it is.
+    #[must_use]
+    pub fn unknown(subject: Handle) -> Self {
         Self::resume(Boundary {
             subject,
-            owner,
+            owner: None,
             generation: Generation::FIRST,
+            key_since: Seq::FIRST,
+            forgotten: None,
             next: Seq::FIRST,
             remember: true,
             seen: Seen::default(),
@@ -134,13 +246,19 @@ impl WorkingMemory {
         if recorded.offset < self.state.folded || self.state.seen.contains(fingerprint) {
             return Effects { outcome: Outcome::Duplicate, closed: Vec::new() };
         }
+        if self.state.forgotten.is_some_and(|then| recorded.arrived < then) {
+            return Effects { outcome: Outcome::Forgotten, closed: Vec::new() };
+        }
         if self.is_stale_tick(event) {
             self.state.folded = recorded.offset.next();
             return Effects { outcome: Outcome::Stale, closed: Vec::new() };
         }
         let mut closed = Vec::new();
-        if self.ends_before(rules, event) {
-            closed.push(self.close(rules, Trigger::Gap));
+        if let Some(trigger) = self.ends_before(rules, event) {
+            closed.push(self.close(rules, trigger));
+        }
+        if self.state.owner.is_none() {
+            self.state.owner = event.subject(&recorded.tenant);
         }
         let seq = self.take(rules, recorded, fingerprint);
         if let Some(trigger) = self.ends_after(rules, event) {
@@ -212,11 +330,16 @@ impl WorkingMemory {
         turn
     }
 
-    fn ends_before(&self, rules: &Rules, event: &Event) -> bool {
+    fn ends_before(&self, rules: &Rules, event: &Event) -> Option<Trigger> {
         if self.window.is_empty() || self.in_logged_window() {
-            return false;
+            return None;
         }
-        event.is_turn() && self.state.last_time.is_some_and(|last| event.time.seconds_since(last) > rules.gap_seconds)
+        // Its window dies with the keys of what it forgets, so it is alone in it.
+        if event.control.as_ref().is_some_and(|control| control.forgets().is_some()) {
+            return Some(Trigger::Control);
+        }
+        let late = |last| event.time.seconds_since(last) > rules.gap_seconds;
+        (event.is_turn() && self.state.last_time.is_some_and(late)).then_some(Trigger::Gap)
     }
 
     fn ends_after(&self, rules: &Rules, event: &Event) -> Option<Trigger> {
@@ -230,7 +353,7 @@ impl WorkingMemory {
             Some(
                 Control::Remember { .. }
                 | Control::Correct { .. }
-                | Control::Delete { .. }
+                | Control::Forget { .. }
                 | Control::Feedback { .. }
                 | Control::Consent { .. },
             ) => return Some(Trigger::Control),
@@ -273,12 +396,16 @@ impl WorkingMemory {
             subject: self.state.subject,
             owner: self.state.owner.clone(),
             generation: self.state.generation,
+            key_since: self.state.key_since,
             from,
             to: self.state.next,
             trigger,
             rules: rules.clone(),
             turns,
         };
+        if let Some(forget) = consolidation.forget() {
+            self.state.forget(forget.scope, forget.turn.arrived);
+        }
         Closed { consolidation, boundary: self.state.clone(), logged }
     }
 

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use event_log::anchor::Anchor;
 use event_log::envelope::{self, After};
 use event_log::{LogId, Offset, Partition, Stored, Topic};
-use memory_core::step::{Body, Change, Consumed, Row, RowKey, Step, SubjectRow};
+use keyring::{KeyId, Keyring};
+use memory_core::forget::Erased;
+use memory_core::step::{Body, Change, Consumed, Row, RowKey, Step};
 use memory_core::subject::TenantTag;
 use memory_core::{Handle, StepNumber};
 use rocksdb::WriteBatch;
@@ -14,6 +16,7 @@ use uuid::Uuid;
 use crate::chain::Link;
 use crate::keys::{self, KeyKind, ROW_KINDS};
 use crate::read::StepNumbers;
+use crate::receipts::ReceiptRow;
 use crate::{Error, Store, codec, read};
 
 /// What became of one step.
@@ -39,6 +42,8 @@ pub struct Record {
     /// What the step was decided on.
     pub after: Option<After>,
     pub step: Option<Step>,
+    /// What it is sealed with, and so are the rows that come of it.
+    pub sealed_with: Option<KeyId>,
 }
 
 impl Record {
@@ -46,9 +51,10 @@ impl Record {
     ///
     /// # Errors
     /// [`envelope::Error`] when it is none.
-    pub fn read(stored: &Stored) -> Result<Self, envelope::Error> {
-        let (after, step) = (envelope::after_of(stored)?, envelope::read_step(stored)?);
-        Ok(Self { offset: stored.offset, key: stored.record.key.clone(), after, step })
+    pub fn read(ring: &Keyring, stored: &Stored) -> Result<Self, envelope::Error> {
+        let (after, step) = (envelope::after_of(stored)?, envelope::read_step(ring, stored)?);
+        let sealed_with = envelope::sealed_with(&stored.record);
+        Ok(Self { offset: stored.offset, key: stored.record.key.clone(), after, step, sealed_with })
     }
 }
 
@@ -70,7 +76,7 @@ impl Store {
         let mut batch = Batch::new(self, log, partition);
         for (record, verdict) in records.iter().zip(&verdicts) {
             match (&record.step, record.link(), verdict) {
-                (Some(step), Some(link), Verdict::Applied) => batch.step(record.offset, &record.key, &link, step)?,
+                (Some(step), Some(link), Verdict::Applied) => batch.step(record, &link, step)?,
                 (Some(step), Some(link), Verdict::Lost) => batch.lost(&record.key, &link, step),
                 (Some(step), Some(_), Verdict::Unconnected { expected }) => {
                     batch.unconnected(record.offset, *expected, step);
@@ -97,7 +103,8 @@ struct Batch<'a> {
     write: WriteBatch,
     /// Step numbers as they are after the batch so far.
     numbers: BTreeMap<Handle, StepNumbers>,
-    tags: BTreeMap<Handle, TenantTag>,
+    /// What the record at hand is sealed with.
+    key: Option<KeyId>,
     /// Writers, and whether a step of theirs has lost in this partition.
     lost: BTreeMap<Uuid, bool>,
     /// How far `consolidations` was consumed, after the batch so far.
@@ -106,33 +113,43 @@ struct Batch<'a> {
 
 impl<'a> Batch<'a> {
     fn new(store: &'a Store, log: LogId, partition: Partition) -> Self {
-        let (numbers, tags, lost) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { store, log, partition, write: WriteBatch::default(), numbers, tags, lost, consumed: None }
+        let (numbers, lost) = (BTreeMap::new(), BTreeMap::new());
+        Self { store, log, partition, write: WriteBatch::default(), numbers, key: None, lost, consumed: None }
     }
 
-    fn step(&mut self, offset: Offset, key: &[u8], link: &Link, step: &Step) -> Result<(), Error> {
+    fn step(&mut self, record: &Record, link: &Link, step: &Step) -> Result<(), Error> {
         let subject = step.subject;
         let mut numbers = match self.numbers.get(&subject) {
             Some(numbers) => *numbers,
             None => self.store.step_numbers(subject)?,
         };
         numbers.chain = numbers.chain.then(link);
+        self.key = record.sealed_with;
         match &step.body {
-            Body::Changes { changes, .. } => self.changes(subject, changes)?,
-            Body::Snapshot { part, parts, rows } => {
+            Body::Changes { changes, to, .. } => {
+                numbers.consolidated = *to;
+                self.changes(subject, changes, &mut numbers)?;
+            }
+            Body::Snapshot { part, parts, rows, erased } => {
                 // A snapshot looks at what is stored, so what the batch holds must be: with the position before it.
-                self.write(offset)?;
-                self.snapshot(subject, link.writer, *part, *parts, rows)?;
+                self.write(record.offset)?;
+                self.snapshot(step, link.writer, (*part, *parts), rows, &mut numbers)?;
                 if part + 1 == *parts {
                     numbers.after_snapshot = numbers.chain.next;
+                    numbers.snapshot_from = StepNumber::new(step.number.get().saturating_sub(u64::from(*part)));
                     self.delete(KeyKind::Unconnected, &keys::of_subject(KeyKind::Unconnected, subject));
+                }
+                if let Some(erased) = erased {
+                    numbers.consolidated = erased.floor;
+                    numbers.key_since = erased.floor;
+                    self.erased(subject, erased)?;
                 }
             }
         }
         self.numbers.insert(subject, numbers);
         let next_step = keys::of_subject(KeyKind::NextStep, subject);
         self.put(KeyKind::NextStep, &next_step, &codec::encode(&numbers));
-        self.put(KeyKind::StepWriter, &keys::step_writer(key), &[]);
+        self.put(KeyKind::StepWriter, &keys::step_writer(&record.key), &[]);
         self.consumed(link.writer, step.consumed.as_ref())
     }
 
@@ -174,24 +191,47 @@ impl<'a> Batch<'a> {
         self.put(KeyKind::Unconnected, &key, &codec::encode(&(offset, expected, step.number)));
     }
 
-    fn changes(&mut self, subject: Handle, changes: &[Change]) -> Result<(), Error> {
+    fn changes(&mut self, subject: Handle, changes: &[Change], numbers: &mut StepNumbers) -> Result<(), Error> {
         let rows = changes.iter().filter_map(|change| match change {
             Change::Put(row) => Some(row),
             Change::Delete(_) => None,
         });
-        let tag = self.tag(subject, rows)?;
+        let tag = self.tag(rows, numbers);
         for change in changes {
             match change {
-                Change::Put(row) => self.put_row(subject, tag, row),
+                Change::Put(row) => self.put_row(subject, tag, row)?,
                 Change::Delete(key) => self.delete_row(subject, tag, key),
             }
         }
         Ok(())
     }
 
+    /// Notes a forget that is to be completed, unless that is known to have been done: receipts may be read before the
+    /// snapshot that they tell of.
+    fn erased(&mut self, subject: Handle, erased: &Erased) -> Result<(), Error> {
+        let known = self.store.receipt(erased.tenant, erased.receipt)?;
+        if known.as_ref().is_some_and(|row| row.verified.is_some()) {
+            return Ok(());
+        }
+        if known.is_none() {
+            let key = keys::receipt(erased.tenant, erased.receipt);
+            self.put(KeyKind::Receipt, &key, &codec::encode(&ReceiptRow::begun(subject, erased.clone())));
+        }
+        let name = (erased.tenant, erased.receipt);
+        self.put(KeyKind::Pending, &keys::pending(subject, erased.floor), &codec::encode(&name));
+        Ok(())
+    }
+
     /// Parts wait in the store until the last one is there; then they replace every row of the subject.
-    fn snapshot(&mut self, subject: Handle, writer: Uuid, part: u32, parts: u32, rows: &[Row]) -> Result<(), Error> {
-        let ends = part + 1 == parts;
+    fn snapshot(
+        &mut self,
+        step: &Step,
+        writer: Uuid,
+        (part, parts): (u32, u32),
+        rows: &[Row],
+        numbers: &mut StepNumbers,
+    ) -> Result<(), Error> {
+        let (subject, ends) = (step.subject, part + 1 == parts);
         let prefix = keys::of_subject(KeyKind::SnapshotPart, subject);
         let own = [prefix.as_slice(), writer.as_bytes()].concat();
         let mut all: Vec<Row> = Vec::new();
@@ -201,22 +241,28 @@ impl<'a> Batch<'a> {
                 self.delete(KeyKind::SnapshotPart, &name);
                 // What waits when a snapshot begins is the rest of one that never ended.
                 if part > 0 && name.starts_with(&own) {
-                    all.extend(codec::decode::<Vec<Row>>(KeyKind::SnapshotPart, subject, &value)?);
+                    let part: Option<Vec<Row>> =
+                        codec::open(&self.store.ring, KeyKind::SnapshotPart, subject, &name, &value)?;
+                    all.extend(part.into_iter().flatten());
                 }
             }
         }
         if !ends {
             let key = [own.as_slice(), &part.to_be_bytes()].concat();
-            self.put(KeyKind::SnapshotPart, &key, &codec::encode(&rows));
+            if let Some(id) = self.key
+                && let Some(value) = codec::seal(&self.store.ring, id, &key, &rows)?
+            {
+                self.put(KeyKind::SnapshotPart, &key, &value);
+            }
             return Ok(());
         }
         all.extend(rows.iter().cloned());
-        let tag = self.tag(subject, all.iter())?;
-        self.delete_all_rows(subject, tag)?;
-        for row in &all {
-            self.put_row(subject, tag, row);
+        if let Some(subject_row) = all.iter().find_map(|row| if let Row::Subject(row) = row { Some(row) } else { None }) {
+            numbers.consolidated = subject_row.next;
         }
-        Ok(())
+        let tag = self.tag(all.iter(), numbers);
+        self.delete_all_rows(subject, tag)?;
+        all.iter().try_for_each(|row| self.put_row(subject, tag, row))
     }
 
     /// Removes every stored row of a subject. It looks at keys alone: a snapshot also replaces a row that nobody can
@@ -234,43 +280,30 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
-    /// The tenant of a subject, from the subject row that comes with a step, or from the stored one.
-    fn tag<'r>(&mut self, subject: Handle, rows: impl Iterator<Item = &'r Row>) -> Result<Option<TenantTag>, Error> {
-        if let Some(tag) = self.tags.get(&subject) {
-            return Ok(Some(*tag));
+    /// The tenant of a subject, from the subject row that comes with a step, or as it was noted with an earlier one.
+    fn tag<'r>(&self, mut rows: impl Iterator<Item = &'r Row>, numbers: &mut StepNumbers) -> Option<TenantTag> {
+        let owner = rows.find_map(|row| if let Row::Subject(row) = row { row.owner.as_ref() } else { None });
+        if let Some(owner) = owner {
+            numbers.tenant = Some(owner.tenant.tag(&self.store.secret));
         }
-        let mut owners = rows.filter_map(|row| match row {
-            Row::Subject(row) => Some(row.owner.tenant.clone()),
-            Row::Memory(_) | Row::Revision(_) | Row::Source(_) | Row::Window(_) | Row::Rules(_) | Row::Fate(_) => None,
-        });
-        let tenant = match owners.next() {
-            Some(tenant) => Some(tenant),
-            None => {
-                let stored = self.store.get(KeyKind::Subject, &keys::of_subject(KeyKind::Subject, subject))?;
-                let row =
-                    stored.map(|bytes| codec::decode::<SubjectRow>(KeyKind::Subject, subject, &bytes)).transpose()?;
-                row.map(|row| row.owner.tenant)
-            }
-        };
-        let tag = tenant.map(|tenant| tenant.tag(&self.store.secret));
-        if let Some(tag) = tag {
-            self.tags.insert(subject, tag);
-        }
-        Ok(tag)
+        numbers.tenant
     }
 
-    fn put_row(&mut self, subject: Handle, tag: Option<TenantTag>, row: &Row) {
-        let (kind, key) = keys::row(subject, &row.key());
-        self.put(kind, &key, &codec::encode_row(row));
+    fn put_row(&mut self, subject: Handle, tag: Option<TenantTag>, row: &Row) -> Result<(), Error> {
+        let (kind, key) = keys::row(&self.store.secret, subject, &row.key());
+        // A row of a key that was destroyed meanwhile is one that nobody may read any more.
+        let Some(value) = codec::encode_row(&self.store.ring, self.key, &key, row)? else { return Ok(()) };
+        self.put(kind, &key, &value);
         if let Some((index, key)) = tag.and_then(|tag| keys::index_of(tag, subject, kind, &key)) {
             // The key of an event's index names the subject already.
             let value: &[u8] = if index == KeyKind::MemoryIndex { subject.as_bytes() } else { &[] };
             self.put(index, &key, value);
         }
+        Ok(())
     }
 
     fn delete_row(&mut self, subject: Handle, tag: Option<TenantTag>, row: &RowKey) {
-        let (kind, key) = keys::row(subject, row);
+        let (kind, key) = keys::row(&self.store.secret, subject, row);
         self.delete(kind, &key);
         if let Some((index, key)) = tag.and_then(|tag| keys::index_of(tag, subject, kind, &key)) {
             self.delete(index, &key);

@@ -49,6 +49,8 @@ pub enum Error {
         "{invariant}: the store has read {topic} partition {partition} up to {position}, but the log ends at {high}: the log was truncated or replaced; delete the store to build it again from the log"
     )]
     Ahead { invariant: Invariant, topic: Topic, partition: Partition, position: Offset, high: Offset },
+    #[error("seal or open a row")]
+    Keys(#[source] keyring::Error),
     #[error("read the log")]
     Log(#[source] event_log::Error),
     #[error("decode a step")]
@@ -70,7 +72,8 @@ impl Error {
     #[must_use]
     pub const fn kind(&self) -> ErrorKind {
         match self {
-            Self::Io { .. } | Self::Gap { .. } | Self::Log(_) | Self::Envelope(_) => ErrorKind::Stop,
+            Self::Keys(keyring::Error::Tampered(_)) => ErrorKind::Corrupt,
+            Self::Io { .. } | Self::Gap { .. } | Self::Log(_) | Self::Envelope(_) | Self::Keys(_) => ErrorKind::Stop,
             Self::Open { .. } | Self::Format { .. } | Self::Busy { .. } => ErrorKind::Operator,
             Self::Row { .. } | Self::Key { .. } | Self::Ahead { .. } => ErrorKind::Corrupt,
         }

@@ -1,11 +1,13 @@
 //! The keys of rows. Each begins with the two bytes of its kind; a kind's bytes never change and are never used again.
 //!
+//! What people said or are called stands in no key: an event's id, which products choose, is hashed.
+//!
 //! A key of a subject's row can only be made from its [`Handle`], and one of an index only from a [`TenantTag`]: there
 //! is no way to write a key that reaches over a tenant's border (law L08).
 
 use memory_core::step::RowKey;
 use memory_core::subject::TenantTag;
-use memory_core::{EventId, Handle, MemoryId, Seq};
+use memory_core::{EventId, Handle, HashSecret, MemoryId, ReceiptId, Seq};
 use uuid::Uuid;
 
 use event_log::{Partition, Topic};
@@ -42,6 +44,10 @@ pub(crate) enum KeyKind {
     Position,
     /// The newest record of a topic that was read.
     Anchor,
+    /// What became of a forget.
+    Receipt,
+    /// A forget that is not done.
+    Pending,
     /// A subject's state at a window's end.
     Boundary,
     /// A passivated subject with an open window; only valid within one run.
@@ -72,6 +78,8 @@ impl KeyKind {
             Self::EventIndex => *b"ie",
             Self::Position => *b"po",
             Self::Anchor => *b"an",
+            Self::Receipt => *b"rc",
+            Self::Pending => *b"fp",
             Self::Boundary => *b"wm",
             Self::Spill => *b"ws",
             Self::OpenFrom => *b"wo",
@@ -98,6 +106,8 @@ impl KeyKind {
             Self::EventIndex => "event-index",
             Self::Position => "position",
             Self::Anchor => "anchor",
+            Self::Receipt => "receipt",
+            Self::Pending => "pending",
             Self::Boundary => "boundary",
             Self::Spill => "spill",
             Self::OpenFrom => "open-from",
@@ -125,7 +135,7 @@ pub(crate) fn of_subject(kind: KeyKind, subject: Handle) -> Vec<u8> {
     key
 }
 
-pub(crate) fn row(subject: Handle, row: &RowKey) -> (KeyKind, Vec<u8>) {
+pub(crate) fn row(secret: &HashSecret, subject: Handle, row: &RowKey) -> (KeyKind, Vec<u8>) {
     let (kind, suffix): (KeyKind, Vec<u8>) = match row {
         RowKey::Subject => (KeyKind::Subject, Vec::new()),
         RowKey::Memory(id) => (KeyKind::Memory, id.as_uuid().as_bytes().to_vec()),
@@ -135,7 +145,7 @@ pub(crate) fn row(subject: Handle, row: &RowKey) -> (KeyKind, Vec<u8>) {
         RowKey::Source(seq) => (KeyKind::Source, seq_bytes(*seq)),
         RowKey::Window(seq) => (KeyKind::Window, seq_bytes(*seq)),
         RowKey::Rules(fingerprint) => (KeyKind::Rules, fingerprint.to_be_bytes().to_vec()),
-        RowKey::Fate(event) => (KeyKind::Fate, event.as_str().as_bytes().to_vec()),
+        RowKey::Fate(event) => (KeyKind::Fate, secret.hash_of_event(event).to_vec()),
     };
     let mut key = of_subject(kind, subject);
     key.extend_from_slice(&suffix);
@@ -157,13 +167,18 @@ pub(crate) fn memory_index(tenant: TenantTag, memory: MemoryId) -> Vec<u8> {
 }
 
 /// All subjects of the tenant that have an event of this id.
-pub(crate) fn event_index_prefix(tenant: TenantTag, event: &EventId) -> Vec<u8> {
-    index(KeyKind::EventIndex, tenant, &event.fingerprint().to_be_bytes())
+pub(crate) fn event_index_prefix(secret: &HashSecret, tenant: TenantTag, event: &EventId) -> Vec<u8> {
+    index(KeyKind::EventIndex, tenant, &secret.hash_of_event(event))
 }
 
-pub(crate) fn event_index(tenant: TenantTag, event: &EventId, subject: Handle) -> Vec<u8> {
-    let mut key = event_index_prefix(tenant, event);
-    key.extend_from_slice(subject.as_bytes());
+pub(crate) fn receipt(tenant: TenantTag, receipt: ReceiptId) -> Vec<u8> {
+    index(KeyKind::Receipt, tenant, receipt.as_uuid().as_bytes())
+}
+
+/// A forget of a subject that dooms the keys below `floor`.
+pub(crate) fn pending(subject: Handle, floor: Seq) -> Vec<u8> {
+    let mut key = of_subject(KeyKind::Pending, subject);
+    key.extend_from_slice(&floor.get().to_be_bytes());
     key
 }
 
@@ -173,8 +188,9 @@ pub(crate) fn index_of(tenant: TenantTag, subject: Handle, kind: KeyKind, key: &
     match kind {
         KeyKind::Memory => Some((KeyKind::MemoryIndex, index(KeyKind::MemoryIndex, tenant, name))),
         KeyKind::Fate => {
-            let event = EventId::try_new(std::str::from_utf8(name).ok()?)?;
-            Some((KeyKind::EventIndex, event_index(tenant, &event, subject)))
+            let mut key = index(KeyKind::EventIndex, tenant, name);
+            key.extend_from_slice(subject.as_bytes());
+            Some((KeyKind::EventIndex, key))
         }
         KeyKind::Subject
         | KeyKind::Revision
@@ -191,6 +207,8 @@ pub(crate) fn index_of(tenant: TenantTag, subject: Handle, kind: KeyKind, key: &
         | KeyKind::EventIndex
         | KeyKind::Position
         | KeyKind::Anchor
+        | KeyKind::Receipt
+        | KeyKind::Pending
         | KeyKind::Boundary
         | KeyKind::Spill
         | KeyKind::OpenFrom
@@ -281,6 +299,8 @@ mod tests {
             KeyKind::EventIndex,
             KeyKind::Position,
             KeyKind::Anchor,
+            KeyKind::Receipt,
+            KeyKind::Pending,
             KeyKind::Boundary,
             KeyKind::Spill,
             KeyKind::OpenFrom,
@@ -288,6 +308,6 @@ mod tests {
         ];
         let joined: Vec<String> =
             kinds.iter().map(|kind| String::from_utf8(kind.bytes().to_vec()).expect("ASCII")).collect();
-        assert_eq!(joined.join(" "), "sb me re so wi ru fa ns sw lo lw un sp im ie po an wm ws wo wv");
+        assert_eq!(joined.join(" "), "sb me re so wi ru fa ns sw lo lw un sp im ie po an rc fp wm ws wo wv");
     }
 }

@@ -9,7 +9,7 @@ use memory_core::memory::Revision;
 use memory_core::refold::{Rows, StepGap};
 use memory_core::step::{Consumed, Fate, FateRow, Row, RowKey, SubjectRow};
 use memory_core::subject::TenantTag;
-use memory_core::{Bank, EventId, Handle, MemoryId, Seq, StepNumber, TenantId};
+use memory_core::{Bank, EventId, Generation, Handle, MemoryId, Seq, StepNumber, TenantId};
 use rocksdb::IteratorMode;
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +26,14 @@ pub struct StepNumbers {
     pub chain: Chain,
     /// The number after the last complete snapshot; the first when there was none.
     pub after_snapshot: StepNumber,
+    /// The number that the last complete snapshot begins at: what is below it is replaced.
+    pub snapshot_from: StepNumber,
+    /// What is remembered now is sealed with keys that seal from here on; a forget moves it.
+    pub key_since: Seq,
+    /// Where the next window begins. In the clear, since it must be known of what nobody can read any more.
+    pub consolidated: Seq,
+    /// Whose tenant the subject is.
+    pub tenant: Option<TenantTag>,
 }
 
 /// A step that lost and is not buried yet.
@@ -62,16 +70,21 @@ impl Store {
         let moment = self.db.snapshot();
         let key = keys::of_subject(KeyKind::NextStep, subject);
         let numbers = moment.get_cf(self.family(KeyKind::NextStep), key).map_err(io)?;
-        let next = numbers_in(subject, numbers)?.chain.next;
+        let numbers = numbers_in(subject, numbers)?;
         let mut rows = Vec::new();
         for kind in kinds {
             let options = range(&keys::of_subject(*kind, subject));
             for row in moment.iterator_cf_opt(self.family(*kind), options, IteratorMode::Start) {
-                let (_, value) = row.map_err(io)?;
-                rows.extend(codec::decode_row(*kind, subject, &value)?);
+                let (key, value) = row.map_err(io)?;
+                rows.extend(codec::decode_row(&self.ring, *kind, subject, &key, &value)?);
             }
         }
-        Ok((next, rows))
+        if numbers.consolidated > Seq::FIRST && !rows.iter().any(|row| matches!(row, Row::Subject(_))) {
+            // Its key is gone, and the forget that took it is still to be read.
+            let next = numbers.consolidated;
+            rows.push(Row::Subject(SubjectRow { owner: None, generation: Generation::FIRST, next, forgotten: None }));
+        }
+        Ok((numbers.chain.next, rows))
     }
 
     /// The sequence number up to which the subject is consolidated.
@@ -79,10 +92,7 @@ impl Store {
     /// # Errors
     /// [`Error::Io`], [`Error::Row`].
     pub fn consolidated(&self, subject: Handle) -> Result<Seq, Error> {
-        let found = self.get(KeyKind::Subject, &keys::of_subject(KeyKind::Subject, subject))?;
-        let row: Option<SubjectRow> =
-            found.map(|bytes| codec::decode(KeyKind::Subject, subject, &bytes)).transpose()?;
-        Ok(row.map_or(Seq::FIRST, |row| row.next))
+        self.step_numbers(subject).map(|numbers| numbers.consolidated)
     }
 
     /// The number of the subject's next step.
@@ -168,7 +178,11 @@ impl Store {
     /// [`Error::Io`], [`Error::Row`].
     pub fn revisions(&self, subject: Handle, memory: MemoryId) -> Result<Vec<Revision>, Error> {
         let rows = self.scan(KeyKind::Revision, &keys::revisions_of(subject, memory));
-        rows.map(|row| codec::decode(KeyKind::Revision, subject, &row?.1)).collect()
+        let open = |row: Result<KeyAndValue, Error>| {
+            let (key, value) = row?;
+            codec::open(&self.ring, KeyKind::Revision, subject, &key, &value)
+        };
+        rows.filter_map(|row| open(row).transpose()).collect()
     }
 
     /// What became of an event of the subject; `None` before a step covers it.
@@ -176,9 +190,10 @@ impl Store {
     /// # Errors
     /// [`Error::Io`], [`Error::Row`].
     pub fn fate(&self, subject: Handle, event: &EventId) -> Result<Option<Fate>, Error> {
-        let (kind, key) = keys::row(subject, &RowKey::Fate(event.clone()));
-        let found = self.get(kind, &key)?;
-        found.map(|bytes| codec::decode::<FateRow>(kind, subject, &bytes).map(|row| row.fate)).transpose()
+        let (kind, key) = keys::row(&self.secret, subject, &RowKey::Fate(event.clone()));
+        let Some(bytes) = self.get(kind, &key)? else { return Ok(None) };
+        let row: Option<FateRow> = codec::open(&self.ring, kind, subject, &key, &bytes)?;
+        Ok(row.map(|row| row.fate))
     }
 
     /// What stands for a tenant in the indexes.
@@ -201,7 +216,7 @@ impl Store {
     /// # Errors
     /// [`Error::Io`], [`Error::Key`].
     pub fn subjects_of_event(&self, tenant: TenantTag, event: &EventId) -> Result<Vec<Handle>, Error> {
-        let rows = self.scan(KeyKind::EventIndex, &keys::event_index_prefix(tenant, event));
+        let rows = self.scan(KeyKind::EventIndex, &keys::event_index_prefix(&self.secret, tenant, event));
         rows.map(|row| keys::subject_at_end(KeyKind::EventIndex, &row?.0)).collect()
     }
 

@@ -34,7 +34,7 @@ impl Replica {
     /// [`Error::Ahead`] when the store has read more than the log holds: one of them was replaced or truncated. What
     /// [`Store::check_anchor`] answers when the log holds as much, and it is not what was read.
     pub fn begin(&self, partition: Partition) -> Result<(), Error> {
-        for topic in [Topic::Memories, Topic::Consolidations, Topic::Working] {
+        for topic in [Topic::Memories, Topic::Consolidations, Topic::Working, Topic::Receipts] {
             let position = self.store.position(self.log.id(), &topic, partition)?;
             let high = self.log.watermarks(&topic, partition).map_err(Error::Log)?.high;
             if position > high {
@@ -120,16 +120,34 @@ impl Replica {
         }
         let mut rows = Vec::with_capacity(batch.records.len());
         for stored in &batch.records {
-            rows.extend(envelope::read_working(stored).map_err(Error::Envelope)?);
+            rows.extend(envelope::read_working(self.store.ring(), stored).map_err(Error::Envelope)?);
         }
         self.store.apply_working(self.log.id(), partition, &rows, batch.next)?;
+        Ok(true)
+    }
+
+    /// One batch of `receipts`; `false` at the end.
+    ///
+    /// # Errors
+    /// [`Error`]; all of them mean that this process must stop.
+    pub fn advance_receipts(&self, partition: Partition) -> Result<bool, Error> {
+        let from = self.store.position(self.log.id(), &Topic::Receipts, partition)?;
+        let batch = self.log.read(&Topic::Receipts, partition, from, self.limits).map_err(Error::Log)?;
+        if batch.next == from {
+            return Ok(false);
+        }
+        let mut receipts = Vec::with_capacity(batch.records.len());
+        for stored in &batch.records {
+            receipts.extend(envelope::read_receipt(stored).map_err(Error::Envelope)?);
+        }
+        self.store.apply_receipts(self.log.id(), partition, &receipts, batch.next)?;
         Ok(true)
     }
 
     fn apply(&self, partition: Partition, records: &[Stored], next: Offset) -> Result<Vec<Vec<u8>>, Error> {
         let mut read = Vec::with_capacity(records.len());
         for stored in records {
-            read.push(Record::read(stored).map_err(Error::Envelope)?);
+            read.push(Record::read(self.store.ring(), stored).map_err(Error::Envelope)?);
         }
         let newest = records.last().map(|stored| anchor::of(stored.offset, &stored.record));
         let verdicts = self.store.apply(self.log.id(), partition, &read, next, newest)?;

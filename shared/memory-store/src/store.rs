@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use keyring::Keyring;
 use memory_core::HashSecret;
 use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, IteratorMode, Options,
@@ -18,7 +19,7 @@ use crate::keys::KeyKind;
 mod tests;
 
 /// The format of the whole directory. Another one is refused.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 const FORMAT_KEY: &[u8] = b"format";
 
 /// Rows that a question or a decision reads: memories, subjects, indexes.
@@ -57,6 +58,7 @@ pub struct Store {
     pub(crate) db: DB,
     pub(crate) dir: PathBuf,
     pub(crate) secret: HashSecret,
+    pub(crate) ring: Keyring,
 }
 
 impl Store {
@@ -64,7 +66,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Open`] when another process has it, [`Error::Format`] when another version of memos wrote it.
-    pub fn open(dir: &Path, secret: HashSecret, settings: &Settings) -> Result<Self, Error> {
+    pub fn open(dir: &Path, secret: HashSecret, ring: Keyring, settings: &Settings) -> Result<Self, Error> {
         let mut options = options(settings);
         options.create_if_missing(true);
         options.create_missing_column_families(true);
@@ -72,7 +74,7 @@ impl Store {
         let families = FAMILIES.map(|name| ColumnFamilyDescriptor::new(name, family_options(settings, &cache)));
         let db = DB::open_cf_descriptors(&options, dir, families)
             .map_err(|source| Error::Open { dir: dir.to_owned(), source })?;
-        let store = Self { db, dir: dir.to_owned(), secret };
+        let store = Self { db, dir: dir.to_owned(), secret, ring };
         store.check_format(true)?;
         Ok(store)
     }
@@ -81,7 +83,7 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::open`]; [`Error::Busy`] when the writer never paused for as long as it takes to open.
-    pub fn open_read_only(dir: &Path, secret: HashSecret) -> Result<Self, Error> {
+    pub fn open_read_only(dir: &Path, secret: HashSecret, ring: Keyring) -> Result<Self, Error> {
         let mut options = options(&Settings::default());
         // Files are held open from the beginning, so the writer may remove them from the directory afterwards.
         options.set_max_open_files(-1);
@@ -94,7 +96,7 @@ impl Store {
                 continue;
             }
             let db = opened.map_err(|source| Error::Open { dir: dir.to_owned(), source })?;
-            let store = Self { db, dir: dir.to_owned(), secret };
+            let store = Self { db, dir: dir.to_owned(), secret, ring };
             store.check_format(false)?;
             return Ok(store);
         }
@@ -118,6 +120,12 @@ impl Store {
         }
     }
 
+    /// The keys that its rows are sealed with.
+    #[must_use]
+    pub const fn ring(&self) -> &Keyring {
+        &self.ring
+    }
+
     pub(crate) fn family(&self, kind: KeyKind) -> &ColumnFamily {
         let name = match kind {
             KeyKind::Subject | KeyKind::Memory | KeyKind::MemoryIndex | KeyKind::EventIndex => CF_BANK,
@@ -133,7 +141,9 @@ impl Store {
             | KeyKind::LostWriter
             | KeyKind::Unconnected
             | KeyKind::Position
-            | KeyKind::Anchor => CF_META,
+            | KeyKind::Anchor
+            | KeyKind::Receipt
+            | KeyKind::Pending => CF_META,
             KeyKind::Boundary | KeyKind::Spill | KeyKind::OpenFrom | KeyKind::Overwritten => CF_WORKING,
         };
         self.db.cf_handle(name).expect("every column family was opened")

@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 
 use event_log::envelope::{OpenFrom, Working};
 use event_log::{LogId, Offset, Partition, Topic};
-use memory_core::working_memory::{Boundary, WorkingMemory};
+use keyring::KeyId;
+use memory_core::working_memory::{Boundary, Skeleton, WorkingMemory, Words};
 use memory_core::{Generation, Handle, Seq};
 use rocksdb::WriteBatch;
 use uuid::Uuid;
@@ -62,10 +63,11 @@ impl Store {
     /// # Errors
     /// [`Error::Io`], [`Error::Row`].
     pub fn boundary(&self, log: LogId, subject: Handle) -> Result<Option<Boundary>, Error> {
-        let Some(bytes) = self.get(KeyKind::Boundary, &keys::of_subject(KeyKind::Boundary, subject))? else {
-            return Ok(None);
-        };
-        let (of, mut boundary): (LogId, Boundary) = codec::decode(KeyKind::Boundary, subject, &bytes)?;
+        let key = keys::of_subject(KeyKind::Boundary, subject);
+        let Some(bytes) = self.get(KeyKind::Boundary, &key)? else { return Ok(None) };
+        let ((of, skeleton), words) =
+            codec::open_behind::<(LogId, Skeleton), Words>(&self.ring, KeyKind::Boundary, subject, &key, &bytes)?;
+        let mut boundary = Boundary::join(subject, skeleton, words);
         if of != log {
             boundary.folded = Offset::FIRST;
         }
@@ -85,13 +87,15 @@ impl Store {
         Ok(if of == log { marker } else { OpenFrom::default() })
     }
 
-    /// Puts a subject with an open window aside.
+    /// Puts a subject with an open window aside, sealed with this key of it.
     ///
     /// # Errors
     /// [`Error::Io`].
-    pub fn spill(&self, memory: &WorkingMemory) -> Result<(), Error> {
+    pub fn spill(&self, memory: &WorkingMemory, id: KeyId) -> Result<(), Error> {
         let key = keys::of_subject(KeyKind::Spill, memory.state().subject);
-        let written = self.db.put_cf(self.family(KeyKind::Spill), key, codec::encode(memory));
+        // Where the key is gone meanwhile, the window is read from the log again.
+        let Some(value) = codec::seal(&self.ring, id, &key, memory)? else { return Ok(()) };
+        let written = self.db.put_cf(self.family(KeyKind::Spill), key, value);
         written.map_err(|source| Error::Io { what: "write", source })
     }
 
@@ -103,7 +107,7 @@ impl Store {
         let key = keys::of_subject(KeyKind::Spill, subject);
         let Some(bytes) = self.get(KeyKind::Spill, &key)? else { return Ok(None) };
         self.db.delete_cf(self.family(KeyKind::Spill), &key).map_err(|source| Error::Io { what: "write", source })?;
-        codec::decode(KeyKind::Spill, subject, &bytes).map(Some)
+        codec::open(&self.ring, KeyKind::Spill, subject, &key, &bytes)
     }
 
     /// Throws away what an earlier run, or an earlier owner in this run, put aside of a partition.
@@ -156,7 +160,11 @@ impl Fold<'_> {
         if stands {
             self.newest.insert(subject, rank);
             let key = keys::of_subject(KeyKind::Boundary, subject);
-            self.write.put_cf(self.store.family(KeyKind::Boundary), key, codec::encode(&(of, boundary)));
+            let (skeleton, words) = boundary.split();
+            let ring = &self.store.ring;
+            let id = ring.of_subject(subject).into_iter().find(|id| id.since() == boundary.key_since);
+            let value = codec::seal_behind(ring, id, &key, &(of, skeleton), words.as_ref())?;
+            self.write.put_cf(self.store.family(KeyKind::Boundary), key, value);
         }
         Ok(())
     }

@@ -7,6 +7,8 @@ mod anchors;
 mod duel;
 #[path = "store/fold.rs"]
 mod fold;
+#[path = "store/forgetting.rs"]
+mod forgetting;
 #[path = "store/indexes.rs"]
 mod indexes;
 #[path = "store/kit.rs"]

@@ -25,10 +25,13 @@ use crate::working_memory::WorkingMemoryView;
 /// How long an idle connection is kept for the next request; shorter than the server keeps it (75 s).
 const POOL_IDLE: Duration = Duration::from_secs(30);
 
+mod forget;
 mod inlet;
 mod path;
+mod unreadable;
 
 pub use path::{MemoriesQuery, Owner};
+pub use unreadable::Unreadable;
 
 /// How the client waits and retries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +79,7 @@ pub enum ClientError {
         url: String,
         status: u16,
         #[source]
-        source: serde_json::Error,
+        source: Unreadable,
     },
 }
 
@@ -204,16 +207,6 @@ impl Client {
         self.call(|| self.request(Method::PATCH, &url).header("Idempotency-Key", &key).json(&body)).await
     }
 
-    /// Deletes a memory.
-    ///
-    /// # Errors
-    /// [`ClientError`].
-    pub async fn delete(&self, id: Uuid) -> Result<PublishResponse, ClientError> {
-        let url = self.url(&["v1", "memories", &id.to_string()]);
-        let key = Uuid::now_v7().to_string();
-        self.call(|| self.request(Method::DELETE, &url).header("Idempotency-Key", &key)).await
-    }
-
     /// All versions of a memory, oldest first.
     ///
     /// # Errors
@@ -296,7 +289,7 @@ impl Client {
     pub async fn health(&self) -> Result<HealthView, ClientError> {
         let url = self.url(&["health", "ready"]);
         let response = self.send(self.request(Method::GET, &url)).await?;
-        read(response, |status| status.is_success() || status == StatusCode::SERVICE_UNAVAILABLE).await
+        self.read(response, |status| status.is_success() || status == StatusCode::SERVICE_UNAVAILABLE).await
     }
 
     async fn get<T: DeserializeOwned>(&self, segments: &[&str]) -> Result<T, ClientError> {
@@ -331,15 +324,40 @@ impl Client {
                 Some(pause) if attempt < self.settings.attempts => {
                     tokio::time::sleep(pause.min(self.settings.pause_max)).await;
                 }
-                Some(_) | None => return read(response, |status| status.is_success()).await,
+                Some(_) | None => return self.read(response, |status| status.is_success()).await,
             }
             attempt += 1;
         }
     }
 
-    async fn send(&self, request: RequestBuilder) -> Result<Response, ClientError> {
-        request.send().await.map_err(|source| ClientError::Transport { url: self.base.to_string(), source })
+    async fn read<T: DeserializeOwned>(
+        &self,
+        response: Response,
+        wanted: impl Fn(StatusCode) -> bool,
+    ) -> Result<T, ClientError> {
+        let status = response.status();
+        let bytes = response.bytes().await.map_err(|source| transport(&self.base, source))?;
+        let unreadable = |error: serde_json::Error| ClientError::Answer {
+            url: self.base.to_string(),
+            status: status.as_u16(),
+            source: Unreadable::of(&error),
+        };
+        if wanted(status) {
+            return serde_json::from_slice(&bytes).map_err(unreadable);
+        }
+        let body: ErrorBody = serde_json::from_slice(&bytes).map_err(unreadable)?;
+        let ErrorDetail { code, message, request_id, field, index, details: _ } = body.error;
+        Err(ClientError::Refused { status: status.as_u16(), code, message, request_id, field, index })
     }
+
+    async fn send(&self, request: RequestBuilder) -> Result<Response, ClientError> {
+        request.send().await.map_err(|source| transport(&self.base, source))
+    }
+}
+
+/// Only the server's address is told: the path of a request may name a user.
+fn transport(base: &Url, source: reqwest::Error) -> ClientError {
+    ClientError::Transport { url: base.to_string(), source: source.without_url() }
 }
 
 fn waiting(request: RequestBuilder, recallable_within: Option<Duration>) -> RequestBuilder {
@@ -358,22 +376,6 @@ fn retry_after(response: &Response) -> Option<Duration> {
     }
     let seconds = response.headers().get("Retry-After")?.to_str().ok()?.parse().ok()?;
     Some(Duration::from_secs(seconds))
-}
-
-async fn read<T: DeserializeOwned>(response: Response, wanted: impl Fn(StatusCode) -> bool) -> Result<T, ClientError> {
-    let (status, url) = (response.status(), response.url().to_string());
-    let bytes = response.bytes().await.map_err(|source| ClientError::Transport { url: url.clone(), source })?;
-    if wanted(status) {
-        return serde_json::from_slice(&bytes).map_err(|source| ClientError::Answer {
-            url,
-            status: status.as_u16(),
-            source,
-        });
-    }
-    let body: Result<ErrorBody, _> = serde_json::from_slice(&bytes);
-    let ErrorDetail { code, message, request_id, field, index, details: _ } =
-        body.map_err(|source| ClientError::Answer { url, status: status.as_u16(), source })?.error;
-    Err(ClientError::Refused { status: status.as_u16(), code, message, request_id, field, index })
 }
 
 #[cfg(test)]

@@ -1,12 +1,14 @@
 //! What could not be taken, on the wire. The content itself is never listed: it may be anything.
 
+use std::fmt;
+
 use memory_core::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// One dead letter.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DeadLetterView {
     /// Names it for a replay; follows from where the record was found.
     pub id: Uuid,
@@ -32,6 +34,20 @@ pub struct DeadLetterView {
     pub bytes: usize,
     /// How often it was replayed before.
     pub replays: u32,
+}
+
+/// The redacting form: which letter it is. The message may quote what was published.
+impl fmt::Debug for DeadLetterView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeadLetterView")
+            .field("id", &self.id)
+            .field("topic", &self.topic)
+            .field("partition", &self.partition)
+            .field("offset", &self.offset)
+            .field("reason", &self.reason)
+            .field("bytes", &self.bytes)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The body of `POST /v1/dead-letters/replay`: which ones. Both null: all.

@@ -1,5 +1,7 @@
 //! The one shape of every error.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -11,7 +13,7 @@ pub struct ErrorBody {
 }
 
 /// What went wrong.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ErrorDetail {
     /// One stable code per cause; for machines.
     #[schema(example = "unknown_field")]
@@ -30,4 +32,16 @@ pub struct ErrorDetail {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub details: Option<Value>,
+}
+
+/// The redacting form: the cause. Messages and details may quote the request.
+impl fmt::Debug for ErrorDetail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ErrorDetail")
+            .field("code", &self.code)
+            .field("request_id", &self.request_id)
+            .field("field", &self.field)
+            .field("index", &self.index)
+            .finish_non_exhaustive()
+    }
 }

@@ -19,6 +19,8 @@
 //! The bytes that are signed are eleven lines and the value, so that every language builds them in as many lines. No
 //! line can hold a line feed and the value comes last, so two different records never have the same bytes.
 
+use std::fmt;
+
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
@@ -47,7 +49,7 @@ pub const COVERED: [&str; 7] =
 const VERSION: &str = "memos-inlet-v1";
 
 /// What a signature says: this tenant's key stands for this record on this inlet. No text holds a control character.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Statement<'a> {
     pub tenant: &'a str,
     pub key_id: &'a str,
@@ -56,6 +58,18 @@ pub struct Statement<'a> {
     /// The values of [`COVERED`]; `None` for a header that is not there.
     pub headers: [Option<&'a str>; COVERED.len()],
     pub value: &'a [u8],
+}
+
+/// The redacting form: which inlet it is for, and how long it is.
+impl fmt::Debug for Statement<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (inlet, key_id) = (self.inlet, self.key_id);
+        f.debug_struct("Statement")
+            .field("inlet", &inlet)
+            .field("key_id", &key_id)
+            .field("bytes", &self.value.len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Statement<'_> {
@@ -92,12 +106,19 @@ impl Statement<'_> {
 }
 
 /// Signs the records of one inlet with one key of a tenant.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Signer {
     inlet: String,
     tenant: String,
     key_id: String,
     secret: Secret,
+}
+
+/// The redacting form: whose it is stays out of logs, and so does the secret.
+impl fmt::Debug for Signer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Signer").field("inlet", &self.inlet).field("key_id", &self.key_id).finish_non_exhaustive()
+    }
 }
 
 impl Signer {

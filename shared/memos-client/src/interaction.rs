@@ -2,6 +2,8 @@
 //!
 //! The gateway does not read this type: it judges the JSON itself, so that every refusal names its field.
 
+use std::fmt;
+
 use memory_core::{EventType, Origin, Role, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -9,13 +11,13 @@ use utoipa::ToSchema;
 
 /// One thing that happened, or a control event. Only an owner (`user_id`, `agent_id` or `session_id`) is always
 /// needed; what is left out takes its default.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Interaction {
     /// At most 128 bytes, unique within its subject. A repeat of an id is taken once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// turn (default), note, remember, correct, delete, feedback, consent or session_end.
+    /// turn (default), note, remember, correct, delete, forget, feedback, consent or session_end.
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, example = "turn")]
     pub kind: Option<EventType>,
@@ -64,6 +66,17 @@ pub struct Interaction {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub body: Option<Value>,
+}
+
+/// The redacting form: which event it is, never who or what it tells of.
+impl fmt::Debug for Interaction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Interaction")
+            .field("id", &self.id)
+            .field("kind", &self.kind)
+            .field("role", &self.role)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Interaction {

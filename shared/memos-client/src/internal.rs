@@ -8,6 +8,7 @@
 use std::fmt;
 use std::path::Path;
 
+use memory_core::forget::Scope;
 use memory_core::{Partition, Subject, SubjectKind, TenantId};
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +28,8 @@ pub mod path {
     pub const MEMORIES: &str = "/internal/v1/memories";
     pub const WORKING_MEMORY: &str = "/internal/v1/working-memory";
     pub const EVENT: &str = "/internal/v1/event";
+    pub const RECEIPT: &str = "/internal/v1/receipt";
+    pub const PREVIEW: &str = "/internal/v1/forget-preview";
     pub const REACHED: &str = "/internal/v1/reached";
 }
 
@@ -150,10 +153,17 @@ pub struct Found<T> {
 }
 
 /// A subject of the request's tenant.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Named {
     pub kind: SubjectKind,
     pub id: String,
+}
+
+/// The redacting form: who it is stays out of logs.
+impl fmt::Debug for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Named({}, redacted)", self.kind.as_str())
+    }
 }
 
 impl Named {
@@ -175,6 +185,20 @@ impl From<&Subject> for Named {
 pub struct ListOf {
     pub subject: Named,
     pub list: ListRequest,
+}
+
+/// Asks what a forget of this would take of a subject.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PreviewOf {
+    pub subject: Named,
+    pub scope: Scope,
+}
+
+/// The redacting form: a scope may name a session.
+impl fmt::Debug for PreviewOf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PreviewOf({:?}, {})", self.subject, self.scope.as_str())
+    }
 }
 
 /// Asks to wait until a position is reached.

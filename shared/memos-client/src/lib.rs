@@ -9,6 +9,7 @@ pub mod context;
 pub mod dead_letter;
 pub mod error_body;
 pub mod event_status;
+pub mod forget;
 pub mod health;
 pub mod inlet;
 pub mod interaction;
@@ -31,6 +32,10 @@ pub use context::ContextView;
 pub use dead_letter::{DeadLetterView, ReplayRequest, ReplayResponse};
 pub use error_body::{ErrorBody, ErrorDetail};
 pub use event_status::{EventStatus, EventStatusView};
+pub use forget::{
+    CopyView, ForgetBody, ForgetDryRun, ForgetPreview, ForgetResponse, ForgetUntil, ForgottenView, ReceiptStatus,
+    ReceiptView,
+};
 pub use health::{HealthView, PartView};
 pub use interaction::Interaction;
 pub use internal::{InternalKey, InternalKeyError};
@@ -53,3 +58,6 @@ pub use working_memory::WorkingMemoryView;
 pub fn score(thousandths: u16) -> f64 {
     f64::from(thousandths) / 1000.0
 }
+
+#[cfg(test)]
+mod redacted;

@@ -1,5 +1,7 @@
 //! A memory on the wire.
 
+use std::fmt;
+
 use memory_core::memory::Source;
 use memory_core::{Kind, Memory, Origin, Role, Status, Subject, SubjectKind, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -10,7 +12,7 @@ use uuid::Uuid;
 use crate::score;
 
 /// Something about a subject that was judged worth keeping.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct MemoryView {
     pub id: Uuid,
     pub user_id: Option<String>,
@@ -68,13 +70,34 @@ pub struct MemoryView {
     pub version: u32,
 }
 
+/// The redacting form: which memory it is, never what it says or of whom.
+impl fmt::Debug for MemoryView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryView")
+            .field("id", &self.id)
+            .field("kind", &self.kind)
+            .field("status", &self.status)
+            .field("version", &self.version)
+            .field("bytes", &self.text.len())
+            .field("sources", &self.sources.len())
+            .finish_non_exhaustive()
+    }
+}
+
 /// What a memory says, as a name and a value.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AttributeView {
     #[schema(example = "home_city")]
     pub name: String,
     #[schema(example = "Berlin")]
     pub value: String,
+}
+
+/// The redacting form: how long it is.
+impl fmt::Debug for AttributeView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AttributeView({} bytes)", self.name.len() + self.value.len())
+    }
 }
 
 /// How something was felt.

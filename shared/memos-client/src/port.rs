@@ -4,16 +4,18 @@
 //! may be unavailable, and "missing" is an answer and not an error. What belongs to another tenant is missing
 //! (law L08).
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use memory_core::{EventId, Kind, MemoryId, Partition, Subject, TenantId};
+use memory_core::forget::Scope;
+use memory_core::{EventId, Kind, MemoryId, Partition, ReceiptId, Subject, TenantId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::event_status::EventStatusView;
+use crate::forget::{ForgetPreview, ReceiptView};
 use crate::memory::MemoryView;
 use crate::page::Page;
 use crate::position::Position;
@@ -87,7 +89,7 @@ pub struct Owned<T> {
 }
 
 /// Which of a subject's memories to list.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct ListRequest {
     /// 1 to 200.
     pub limit: usize,
@@ -99,6 +101,18 @@ pub struct ListRequest {
     pub filters: Option<Value>,
     /// Also those that are not active, or have expired.
     pub include_inactive: bool,
+}
+
+/// The redacting form: how much is asked for.
+impl Debug for ListRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ListRequest")
+            .field("limit", &self.limit)
+            .field("kinds", &self.kinds)
+            .field("filtered", &self.filters.is_some())
+            .field("include_inactive", &self.include_inactive)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Who must have reached a position, where several instances hold the same partition.
@@ -130,6 +144,12 @@ pub trait RecallApi: Send + Sync + Debug {
     /// What became of an event; `None` when it is unknown or another tenant's.
     fn event(&self, tenant: &TenantId, id: &EventId) -> Answer<'_, Option<EventStatusView>>;
 
+    /// How far a forget has come; `None` when it is unknown or another tenant's.
+    fn receipt(&self, tenant: &TenantId, id: ReceiptId) -> Answer<'_, Option<ReceiptView>>;
+
+    /// What a forget of this would take of a subject now.
+    fn preview(&self, subject: &Subject, scope: &Scope) -> Answer<'_, ForgetPreview>;
+
     /// Resolves when everything up to `position` is recallable; `timeout` or `restoring` after `timeout`, and
     /// `wrong_log` (invalid) when the position is of another log.
     fn reached(&self, position: &Position, reach: Reach, timeout: Duration) -> Answer<'_, ()>;
@@ -156,6 +176,10 @@ pub trait ReplicaApi: RecallApi {
         id: MemoryId,
         within: &[Partition],
     ) -> Answer<'_, Option<Vec<RevisionView>>>;
+
+    /// As [`RecallApi::receipt`].
+    fn receipt_within(&self, tenant: &TenantId, id: ReceiptId, within: &[Partition])
+    -> Answer<'_, Option<ReceiptView>>;
 
     /// As [`RecallApi::event`].
     fn event_within(

@@ -1,6 +1,8 @@
 //! What changes something: publishing, correcting, giving feedback and consent. Each answers with what was accepted
 //! and with the position to wait for.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -10,11 +12,18 @@ use crate::interaction::Interaction;
 use crate::position::Position;
 
 /// The body of `POST /v1/interactions`. All of it is accepted, or nothing.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct PublishRequest {
     #[schema(value_type = Vec<Interaction>)]
     pub interactions: Vec<Value>,
+}
+
+/// The redacting form: how many they are.
+impl fmt::Debug for PublishRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PublishRequest({} interactions)", self.interactions.len())
+    }
 }
 
 /// The answer to everything that appends events.
@@ -42,7 +51,7 @@ pub struct InletResponse {
 }
 
 /// The body of `PATCH /v1/memories/{id}`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct CorrectRequest {
     /// What the memory says from now on.
@@ -50,8 +59,15 @@ pub struct CorrectRequest {
     pub text: Option<String>,
 }
 
+/// The redacting form: how long the text is.
+impl fmt::Debug for CorrectRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CorrectRequest").field("bytes", &self.text.as_ref().map(String::len)).finish_non_exhaustive()
+    }
+}
+
 /// The body of `POST /v1/feedback`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct FeedbackRequest {
     pub user_id: Option<String>,
@@ -63,6 +79,16 @@ pub struct FeedbackRequest {
     /// Whether they were of use.
     #[schema(value_type = bool)]
     pub useful: Option<bool>,
+}
+
+/// The redacting form: what it is about, never whose.
+impl fmt::Debug for FeedbackRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FeedbackRequest")
+            .field("memories", &self.memory_ids.len())
+            .field("useful", &self.useful)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The body of `PUT /v1/users/{id}/consent`.

@@ -1,6 +1,7 @@
 //! A question, and what memos answers.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use memory_core::{Kind, Subject, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -13,7 +14,7 @@ use crate::position::Position;
 use crate::turn::TurnView;
 
 /// The body of `POST /v1/recall`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RecallRequest {
     /// Whose memory is asked. Name a user, an agent or a session; where a user is named, the user's is asked.
@@ -59,6 +60,19 @@ pub struct RecallRequest {
     /// Whether each result says what its score is made of.
     #[schema(default = true)]
     pub explain: bool,
+}
+
+/// The redacting form: how much is asked for, never what or of whom.
+impl fmt::Debug for RecallRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecallRequest")
+            .field("query_bytes", &self.query.len())
+            .field("limit", &self.limit)
+            .field("kinds", &self.kinds)
+            .field("filtered", &self.filters.is_some())
+            .field("at_least", &self.at_least)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Default for RecallRequest {

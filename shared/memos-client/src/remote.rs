@@ -5,7 +5,8 @@
 
 use std::time::Duration;
 
-use memory_core::{EventId, MemoryId, Partition, Subject, TenantId};
+use memory_core::forget::Scope;
+use memory_core::{EventId, MemoryId, Partition, ReceiptId, Subject, TenantId};
 use reqwest::{Response, StatusCode, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -13,8 +14,10 @@ use serde::de::DeserializeOwned;
 use crate::client::ClientError;
 use crate::error_body::ErrorBody;
 use crate::event_status::EventStatusView;
+use crate::forget::{ForgetPreview, ReceiptView};
 use crate::internal::{
-    ById, Found, InternalKey, KEY_HEADER, ListOf, Named, Reached, ReachedRequest, TENANT_HEADER, encode_tenant, path,
+    ById, Found, InternalKey, KEY_HEADER, ListOf, Named, PreviewOf, Reached, ReachedRequest, TENANT_HEADER,
+    encode_tenant, path,
 };
 use crate::memory::MemoryView;
 use crate::page::Page;
@@ -113,7 +116,10 @@ impl RemoteRecall {
     }
 
     fn foreign(&self, status: StatusCode, error: &serde_json::Error) -> Unavailable {
-        let message = format!("what {} answers ({status}) is not of a recall of this version: {error}", self.base);
+        // Where it stands, and not what: serde quotes what it could not read.
+        let (line, column, base) = (error.line(), error.column(), &self.base);
+        let message =
+            format!("what {base} answers ({status}, line {line} column {column}) is not of a recall of this version");
         Unavailable::later(Unavailable::UNREACHABLE, message, 1)
     }
 
@@ -177,6 +183,15 @@ impl RecallApi for RemoteRecall {
         self.by_id(path::EVENT, tenant, id.as_str().to_owned(), None)
     }
 
+    fn receipt(&self, tenant: &TenantId, id: ReceiptId) -> Answer<'_, Option<ReceiptView>> {
+        self.by_id(path::RECEIPT, tenant, id.as_uuid(), None)
+    }
+
+    fn preview(&self, subject: &Subject, scope: &Scope) -> Answer<'_, ForgetPreview> {
+        let (tenant, body) = (subject.tenant.clone(), PreviewOf { subject: subject.into(), scope: scope.clone() });
+        Box::pin(async move { self.ask(path::PREVIEW, Some(tenant), body, self.timeout).await })
+    }
+
     fn reached(&self, position: &Position, _reach: Reach, timeout: Duration) -> Answer<'_, ()> {
         let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
         let body = ReachedRequest { position: position.clone(), timeout_ms };
@@ -205,6 +220,15 @@ impl ReplicaApi for RemoteRecall {
         within: &[Partition],
     ) -> Answer<'_, Option<Vec<RevisionView>>> {
         self.by_id(path::HISTORY, tenant, id.as_uuid(), Some(within.to_vec()))
+    }
+
+    fn receipt_within(
+        &self,
+        tenant: &TenantId,
+        id: ReceiptId,
+        within: &[Partition],
+    ) -> Answer<'_, Option<ReceiptView>> {
+        self.by_id(path::RECEIPT, tenant, id.as_uuid(), Some(within.to_vec()))
     }
 
     fn event_within(

@@ -1,12 +1,14 @@
 //! The history of a memory on the wire.
 
+use std::fmt;
+
 use memory_core::memory::Revision;
 use memory_core::{Memory, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// What a memory said in one of its versions.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RevisionView {
     pub version: u32,
     pub text: String,
@@ -16,6 +18,17 @@ pub struct RevisionView {
     pub until: Option<Timestamp>,
     /// The event that replaced it; null for the current version.
     pub changed_by: Option<String>,
+}
+
+/// The redacting form: which version it is, never what it says.
+impl fmt::Debug for RevisionView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RevisionView")
+            .field("version", &self.version)
+            .field("bytes", &self.text.len())
+            .field("changed_by", &self.changed_by)
+            .finish_non_exhaustive()
+    }
 }
 
 impl RevisionView {

@@ -1,6 +1,7 @@
 //! A turn on the wire: what was said, before or after it became a memory.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use memory_core::rank::text_of;
 use memory_core::salience::Parts;
@@ -12,7 +13,7 @@ use utoipa::ToSchema;
 use crate::score;
 
 /// One event of a conversation, as working memory holds it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TurnView {
     /// The event's id.
     pub id: String,
@@ -50,6 +51,19 @@ pub struct TurnView {
     pub salience: f64,
     /// How strong each part of the salience is, before the rules weigh it.
     pub salience_parts: BTreeMap<String, f64>,
+}
+
+/// The redacting form: which turn it is, never what was said or by whom.
+impl fmt::Debug for TurnView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TurnView")
+            .field("id", &self.id)
+            .field("kind", &self.kind)
+            .field("seq", &self.seq)
+            .field("role", &self.role)
+            .field("salience", &self.salience)
+            .finish_non_exhaustive()
+    }
 }
 
 impl TurnView {

@@ -1,18 +1,21 @@
 //! A log that breaks at a chosen call, as a disk does, and counts what is asked of it.
 //!
 //! A service that is ended by its log at every single call, and started again, has been crashed at every moment that
-//! the log can tell apart: also between an append and the reading of it. Behind it stands the real log in memory.
+//! the log can tell apart: also between an append and the reading of it. Behind it stands the real log in memory, and
+//! beside it the keys of all that is on it, which outlive every crash.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use event_log::{Appended, Error, EventLog, Limits, MemLog, Offset, Partition, ReadBatch, Record, Topic};
+use keyring::Keyring;
 
 /// A [`MemLog`] that can be broken and mended.
 #[derive(Debug)]
 pub struct BrittleLog {
     inner: MemLog,
+    ring: Keyring,
     calls: Mutex<Calls>,
 }
 
@@ -29,7 +32,13 @@ struct Calls {
 impl BrittleLog {
     #[must_use]
     pub fn new(inner: MemLog) -> Self {
-        Self { inner, calls: Mutex::default() }
+        Self { inner, ring: crate::ring(), calls: Mutex::default() }
+    }
+
+    /// The keys of what is on the log.
+    #[must_use]
+    pub const fn ring(&self) -> &Keyring {
+        &self.ring
     }
 
     /// The log itself. What is done to it neither breaks nor counts.

@@ -25,6 +25,18 @@ pub fn delete(memory: MemoryId) -> Value {
     json!({"type": "delete", "body": {"memory_id": memory}})
 }
 
+/// Everything there is is to be forgotten.
+#[must_use]
+pub fn forget_everything() -> Value {
+    forget(json!({"everything": true}))
+}
+
+/// What `body` says is to be forgotten.
+#[must_use]
+pub fn forget(body: Value) -> Value {
+    json!({"type": "forget", "body": body})
+}
+
 #[must_use]
 pub fn feedback(memories: &[MemoryId], useful: bool) -> Value {
     json!({"type": "feedback", "body": {"memory_ids": memories, "useful": useful}})

@@ -1,7 +1,7 @@
 //! Histories in which everything happens that may happen to a subject: turns of all voices, repeats, corrections,
-//! deletions, feedback, wishes, withdrawn consent, several sessions, long silences, resent events.
+//! deletions, feedback, wishes, withdrawn consent, several sessions, long silences, resent events, and forgets of all kinds.
 
-use memory_core::{EventId, Handle, MemoryId, Offset, Recorded, Subject, TenantId, Timestamp};
+use memory_core::{Control, EventId, Handle, MemoryId, Offset, Recorded, Subject, TenantId, Timestamp};
 use serde_json::{Value, json};
 
 use crate::{Random, events, secret};
@@ -29,10 +29,17 @@ pub fn lively_history(seed: u64, subjects: usize, events: usize) -> Vec<(Handle,
         let place = random.index(speakers.len());
         let speaker = &mut speakers[place];
         let again = if random.chance(8) { speaker.repeat(&mut random) } else { None };
-        let value = again.unwrap_or_else(|| speaker.next(&mut random, offset));
+        let value = again.unwrap_or_else(|| speaker.next(&mut random, clock, offset));
         history.push((speaker.handle, events::recorded(&speaker.tenant, clock, offset, &value)));
     }
     history
+}
+
+/// The events of a history that take nothing back: for tests of something else that a forget would be in the way of.
+#[must_use]
+pub fn without_forgets(history: Vec<(Handle, Recorded)>) -> Vec<(Handle, Recorded)> {
+    let forgets = |recorded: &Recorded| recorded.event.control.as_deref().and_then(Control::forgets).is_some();
+    history.into_iter().filter(|(_, recorded)| !forgets(recorded)).collect()
 }
 
 struct Speaker {
@@ -61,9 +68,10 @@ impl Speaker {
         Self { tenant, handle, owner: (field, id), session: 0, said: Vec::new(), memories: Vec::new(), remembers: true }
     }
 
-    fn next(&mut self, random: &mut Random, offset: Offset) -> Value {
+    fn next(&mut self, random: &mut Random, clock: Timestamp, offset: Offset) -> Value {
         let mut value = match random.below(100) {
-            0..66 => self.turn(random, offset),
+            0..63 => self.turn(random, offset),
+            63..66 => self.forget(random, clock),
             66..73 => events::correct(self.memory(random), &sentence(random, offset)),
             73..79 => events::delete(self.memory(random)),
             79..85 => events::feedback(&[self.memory(random), self.memory(random)], random.chance(60)),
@@ -110,6 +118,21 @@ impl Speaker {
         value
     }
 
+    /// Everything is forgotten rarely, or nothing would ever be remembered for long.
+    fn forget(&self, random: &mut Random, clock: Timestamp) -> Value {
+        let ago = |seconds: u64| text(clock.plus_seconds(-i64::try_from(seconds).expect("not so long ago")));
+        let from = 60 + random.below(7_200);
+        events::forget(match random.below(12) {
+            0..2 => json!({"everything": true}),
+            2..4 => json!({"memory_ids": [self.memory(random), self.memory(random)]}),
+            4..7 if !self.said.is_empty() => json!({"event_ids": [random.pick(&self.said)["id"], "nothing-of-this-name"]}),
+            7 => json!({"session_id": format!("session-{}", self.session.saturating_sub(random.below(3)))}),
+            8 => json!({"origin": random.pick(&["user", "assistant", "tool"]), "from": ago(from)}),
+            9 => json!({"from": ago(from), "to": ago(from / 2)}),
+            _ => json!({"memory_ids": [self.memory(random)], "event_ids": ["nothing-of-this-name"]}),
+        })
+    }
+
     /// One of the memories that the newest events may have become; one that never was when there are none.
     fn memory(&self, random: &mut Random) -> MemoryId {
         let newest = &self.memories[self.memories.len().saturating_sub(40)..];
@@ -131,6 +154,11 @@ impl Speaker {
     }
 }
 
+/// A time in the outside form.
+fn text(time: Timestamp) -> String {
+    jiff::Timestamp::from_microsecond(time.micros()).expect("a time of our days").to_string()
+}
+
 fn sentence(random: &mut Random, offset: Offset) -> String {
     let (deed, place, person) = (random.pick(&DEEDS), random.pick(&PLACES), random.pick(&PEOPLE));
     format!("{deed} {place} with {person}, on day {offset} of {}.", 2_000 + random.below(30))
@@ -138,7 +166,7 @@ fn sentence(random: &mut Random, offset: Offset) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::collections::{BTreeMap, BTreeSet};
 
     use memory_core::EventType;
     use memory_core::step::{Body, Change, Fate, Row};
@@ -158,21 +186,22 @@ mod tests {
         let history = lively_history(1, 9, 3_000);
         let kinds: BTreeSet<String> =
             history.iter().map(|(_, recorded)| format!("{:?}", recorded.event.kind)).collect();
-        assert_eq!(kinds.len(), 8, "{kinds:?} lacks one; {:?} alone is made by memos", EventType::IdleTick);
+        assert_eq!(kinds.len(), 9, "{kinds:?} lacks one; {:?} alone is made by memos", EventType::IdleTick);
         let ids: BTreeSet<_> = history.iter().map(|(handle, recorded)| (*handle, recorded.event.id.clone())).collect();
         assert!(ids.len() < history.len() - 100, "events are sent again");
         let folded = fold(&history);
         assert_eq!(folded.people.len(), 9);
-        let mut fates = BTreeSet::new();
-        let mut deletions = 0;
+        let (mut fates, mut scopes) = (BTreeSet::new(), BTreeMap::new());
         for step in &folded.steps {
-            let Body::Changes { changes, .. } = &step.body else { continue };
-            for change in changes {
-                match change {
-                    Change::Put(Row::Fate(row)) => drop(fates.insert(name(row.fate))),
-                    Change::Delete(_) => deletions += 1,
-                    Change::Put(_) => {}
-                }
+            let rows: Vec<&Row> = match &step.body {
+                Body::Changes { changes, .. } => changes.iter().filter_map(put).collect(),
+                Body::Snapshot { rows, .. } => rows.iter().collect(),
+            };
+            fates.extend(rows.into_iter().filter_map(|row| if let Row::Fate(row) = row { Some(name(row.fate)) } else { None }));
+            if let Some(erased) = step.erased() {
+                let (forgets, memories) = scopes.entry(erased.scope.clone()).or_insert((0, 0));
+                *forgets += 1;
+                *memories += erased.memories;
             }
         }
         let expected = [
@@ -187,7 +216,19 @@ mod tests {
             "Recalled",
         ];
         assert_eq!(fates.into_iter().collect::<Vec<_>>(), expected);
-        assert!(deletions > 20, "{deletions} rows were deleted");
+        assert_eq!(scopes.len(), 3, "{scopes:?} lacks one");
+        for (scope, (forgets, memories)) in scopes {
+            assert!(forgets > 3 && memories > 20, "{forgets} forgets of {scope} took {memories} memories");
+        }
+        let kept = without_forgets(history);
+        assert!(fold(&kept).steps.iter().all(|step| step.erased().is_none()), "all of them are left out");
+    }
+
+    fn put(change: &Change) -> Option<&Row> {
+        match change {
+            Change::Put(row) => Some(row),
+            Change::Delete(_) => None,
+        }
     }
 
     fn name(fate: Fate) -> String {

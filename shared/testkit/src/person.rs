@@ -8,7 +8,7 @@ use memory_core::step::{Fate, Row};
 use memory_core::working_memory::Outcome;
 use memory_core::{
     Consolidation, EventId, Handle, MemoryId, Offset, Recorded, Rules, Step, Subject, TenantId, Timestamp,
-    WorkingMemory, consolidate,
+    WorkingMemory,
 };
 use serde_json::{Value, json};
 
@@ -17,13 +17,15 @@ use crate::{events, secret};
 /// A subject that folds events and consolidates each window as it closes.
 #[derive(Clone, Debug)]
 pub struct Person {
+    owner: Subject,
     pub working: WorkingMemory,
     pub rules: Rules,
     /// The rows after all steps so far.
     pub rows: Rows,
     /// Every window that closed, oldest first.
     pub consolidations: Vec<Consolidation>,
-    /// What became of each of [`Person::consolidations`]. They name no position: nothing was read from a log.
+    /// What became of all [`Person::consolidations`]: of most of them one step, of a forget a snapshot. They name no position:
+    /// nothing was read from a log.
     pub steps: Vec<Step>,
     heard: u64,
 }
@@ -43,7 +45,8 @@ impl Person {
     #[must_use]
     pub fn owning(owner: Subject) -> Self {
         Self {
-            working: WorkingMemory::new(owner.handle(&secret()), owner),
+            working: WorkingMemory::new(owner.handle(&secret()), owner.clone()),
+            owner,
             rules: Rules::default(),
             rows: Rows::default(),
             consolidations: Vec::new(),
@@ -59,7 +62,7 @@ impl Person {
 
     #[must_use]
     pub const fn tenant(&self) -> &TenantId {
-        &self.working.state().owner.tenant
+        &self.owner.tenant
     }
 
     /// Folds an event that was recorded elsewhere.
@@ -69,10 +72,12 @@ impl Person {
     pub fn hear(&mut self, recorded: &Recorded) -> Outcome {
         let effects = self.working.apply(&self.rules, recorded);
         for closed in effects.closed {
-            let step = consolidate(&self.rows.bank(), &closed.consolidation, None);
-            self.rows.apply(&step).expect("the bank gave the number of this step");
+            let steps = self.rows.decide(&closed.consolidation, self.owner.tenant.tag(&secret()), None);
+            for step in &steps {
+                self.rows.apply(step).expect("the rows gave the number of this step");
+            }
             self.consolidations.push(closed.consolidation);
-            self.steps.push(step);
+            self.steps.extend(steps);
         }
         effects.outcome
     }
@@ -83,7 +88,7 @@ impl Person {
     /// # Panics
     /// When the gateway would refuse it.
     pub fn say(&mut self, mut value: Value) -> EventId {
-        let owner = self.working.state().owner.clone();
+        let owner = self.owner.clone();
         let field = format!("{}_id", owner.kind.as_str());
         let object = value.as_object_mut().expect("an event is an object");
         object.entry("id").or_insert_with(|| json!(format!("e{}", self.heard)));

@@ -13,7 +13,8 @@ use crate::kit::{PARTITIONS, home, in_turns, log, publish_one, rebuilt, settings
 #[test]
 fn consolidations_that_were_made_anew_and_have_grown_past_the_position_are_named() {
     for snapshot_every in [4, 1 << 40] {
-        let (log, known) = (log(), home());
+        let log = log();
+        let known = home(&log);
         let folded = fold(&lively_history(93, 6, 900));
         for windows in in_turns(&folded).chunks(15) {
             windows.iter().for_each(|window| publish_one(&log, window));
@@ -36,7 +37,7 @@ fn consolidations_that_were_made_anew_and_have_grown_past_the_position_are_named
             }
         }
         let before = steps(&log).len();
-        for home in [known, home()] {
+        for home in [known, home(&log)] {
             let error = start(&log, &home, settings(16)).join().expect_err("other windows are there");
             let text = std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source());
             let text: Vec<String> = text.map(ToString::to_string).collect();

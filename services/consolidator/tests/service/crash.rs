@@ -13,11 +13,12 @@ fn stride() -> usize {
 /// Starts again and again, each time for a few calls more; answers how many crashes there were.
 fn crash_everywhere(snapshot_every: u64, one_record_of_each: bool) -> usize {
     let folded = fold(&lively_history(71, 5, 500));
-    let (log, kept) = (log(), home());
+    let log = log();
+    let kept = home(&log);
     publish(&log, &folded);
     let mut crashes = 0;
     for calls in (1_u64..).step_by(stride()) {
-        let fresh = home();
+        let fresh = home(&log);
         // Every third start finds its store gone.
         let store = if crashes % 3 == 2 { &fresh } else { &kept };
         log.break_after(calls);

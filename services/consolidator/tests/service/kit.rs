@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use consolidator::{Error, Parts, Settings};
 use event_log::ownership::{All, Ownership};
-use event_log::{EventLog, Limits, MemLog, Partition, Stored, Topic, envelope, now};
+use event_log::{EventLog, Limits, MemLog, Partition, Stored, Topic, envelope};
 use memory_core::dump::{Dump, DumpHash};
 use memory_core::{Consolidation, Handle, StepNumber};
 use memory_store::{Listener, Replica, Store};
@@ -29,9 +29,9 @@ pub(crate) struct Home {
     _dir: TempDir,
 }
 
-pub(crate) fn home() -> Home {
+pub(crate) fn home(log: &BrittleLog) -> Home {
     let dir = tempfile::tempdir().expect("a directory");
-    let store = Store::open(dir.path(), testkit::secret(), &memory_store::Settings::default()).expect("a new store");
+    let store = Store::open(dir.path(), testkit::secret(), log.ring().clone(), &memory_store::Settings::default()).expect("a new store");
     Home { store: Arc::new(store), _dir: dir }
 }
 
@@ -53,7 +53,7 @@ pub(crate) fn rebuilt(log: &Arc<BrittleLog>) -> DumpHash {
 
 /// A store that has read the whole log, from nothing.
 pub(crate) fn rebuild(log: &Arc<BrittleLog>) -> Home {
-    let home = home();
+    let home = home(log);
     let port: Arc<dyn EventLog> = Arc::<BrittleLog>::clone(log);
     let replica = Replica::new(port, Arc::clone(&home.store), Limits::default());
     for partition in Partition::all(PARTITIONS) {
@@ -83,7 +83,7 @@ pub(crate) fn publish(log: &BrittleLog, folded: &Folded) -> usize {
 }
 
 pub(crate) fn publish_one(log: &BrittleLog, window: &Consolidation) {
-    let record = envelope::consolidation(window, now());
+    let record = testkit::seal::window(log.ring(), window);
     let partition = window.subject.partition(PARTITIONS);
     let appended = log.inner().append(&Topic::Consolidations, partition, vec![record]).expect("there is room");
     appended.wait().expect("it is durable");
@@ -104,7 +104,7 @@ pub(crate) fn steps(log: &BrittleLog) -> BTreeMap<(Handle, StepNumber), Vec<bool
     let mut steps: BTreeMap<_, Vec<bool>> = BTreeMap::new();
     for stored in &records {
         let key = &stored.record.key;
-        if let Some(step) = envelope::read_step(stored).expect("a step") {
+        if let Some(step) = envelope::read_step(log.ring(), stored).expect("a step") {
             let later = |other: &&Stored| other.offset > stored.offset && other.record.key == *key;
             let buried = records.iter().filter(later).any(|other| other.record.value.is_none());
             steps.entry((step.subject, step.number)).or_default().push(buried);

@@ -15,7 +15,8 @@ use crate::kit::{DEADLINE, PARTITIONS, home, log, publish, publish_one, rebuilt,
 fn memories_are_those_of_a_straight_line_in_batches_of_any_size() {
     let folded = fold(&lively_history(51, 9, 1_500));
     for (batch_records, bank_bytes) in [(1, 0), (7, 20_000), (4_096, 32 << 20)] {
-        let (log, home) = (log(), home());
+        let log = log();
+        let home = home(&log);
         let windows = publish(&log, &folded);
         assert!(windows > 200, "only {windows} windows");
         let service = start(&log, &home, Settings { batch_records, bank_bytes, ..Settings::default() });
@@ -31,7 +32,8 @@ fn memories_are_those_of_a_straight_line_in_batches_of_any_size() {
 #[test]
 fn snapshots_replace_the_steps_before_them_and_change_nothing() {
     let folded = fold(&lively_history(52, 5, 1_000));
-    let (log, home) = (log(), home());
+    let log = log();
+        let home = home(&log);
     publish(&log, &folded);
     let before = |log: &testkit::BrittleLog| crate::kit::steps(log).len();
     let service = start(&log, &home, Settings { snapshot_every: 3, batch_records: 10, ..Settings::default() });
@@ -50,7 +52,8 @@ fn snapshots_replace_the_steps_before_them_and_change_nothing() {
 #[test]
 fn repeated_windows_are_known() {
     let folded = fold(&lively_history(53, 5, 300));
-    let (log, home) = (log(), home());
+    let log = log();
+        let home = home(&log);
     let once = publish(&log, &folded);
     publish(&log, &folded);
     let service = start(&log, &home, settings(16));
@@ -68,7 +71,8 @@ fn a_missing_window_stops_it_before_anything_is_decided() {
     let person = folded.people.values().next().expect("there is one");
     let windows = &person.consolidations;
     assert!(windows.len() > 10);
-    let (log, home) = (log(), home());
+    let log = log();
+        let home = home(&log);
     let (good, missing) = (&windows[..5], &windows[5]);
     good.iter().for_each(|window| publish_one(&log, window));
     publish_one(&log, &windows[6]);
@@ -94,7 +98,8 @@ fn of_a_window_that_begins_below_the_position_the_rest_is_taken() {
         window
     };
     for batch in [1, 4_096] {
-        let (log, home) = (log(), home());
+        let log = log();
+        let home = home(&log);
         for (number, window) in windows.iter().enumerate() {
             // Each comes with up to three before it, and some come late as well.
             publish_one(&log, &joined(number.saturating_sub(number % 4), number));
@@ -116,7 +121,8 @@ fn the_lag_is_what_is_left_to_do() {
     let person = folded.people.values().next().expect("there is one");
     let windows = person.consolidations.len() as u64;
     let partition: Partition = person.handle().partition(PARTITIONS);
-    let (log, home) = (log(), home());
+    let log = log();
+        let home = home(&log);
     publish(&log, &folded);
     let (applied, hears) = sync_channel(0);
     let (goes_on, waits) = sync_channel::<()>(0);

@@ -2,6 +2,7 @@
 //! each of its services if it likes. They are read once, at start.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 
 use event_log::inlet::{Refused, one_line};
@@ -14,11 +15,17 @@ use crate::auth::tenant;
 use crate::settings::InletKeySettings;
 
 /// All keys, by tenant and id.
-#[derive(Debug)]
 pub(crate) struct Keys {
     keys: BTreeMap<(String, String), (TenantId, Secret)>,
     /// What a record with an unknown key is compared against, so that it takes as long as a wrong signature.
     nobodys: Secret,
+}
+
+/// The redacting form: whose they are stays out of logs.
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Keys({})", self.keys.len())
+    }
 }
 
 /// Why a key of the settings cannot be used.
@@ -51,8 +58,8 @@ pub enum KeyError {
 impl Keys {
     pub(crate) fn new(settings: &[InletKeySettings]) -> Result<Self, StartError> {
         let mut keys = BTreeMap::new();
-        for key in settings {
-            let refused = |source| StartError::InletKey { tenant: key.tenant.clone(), id: key.id.clone(), source };
+        for (index, key) in settings.iter().enumerate() {
+            let refused = |source| StartError::InletKey { index, id: key.id.clone(), source };
             let tenant = tenant(&key.tenant, "gateway.inlet_keys.tenant")?;
             if !memory_core::subject::valid_id(&key.id) {
                 return Err(refused(KeyError::Id));
@@ -68,6 +75,11 @@ impl Keys {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.keys.is_empty()
+    }
+
+    /// Whether the settings hold a key of this tenant.
+    pub(crate) fn knows(&self, tenant: &TenantId) -> bool {
+        self.keys.values().any(|(known, _)| known == tenant)
     }
 
     /// Whose record it is, which its signature proves.

@@ -8,7 +8,7 @@
 use std::time::{Duration, Instant};
 
 use event_log::ownership::{Change, Revoked};
-use event_log::{Error, ErrorKind, EventLog, InletName, Offset, Topic};
+use event_log::{Error, EventLog, InletName, Offset, Topic};
 use memory_core::Partition;
 
 use super::InletOwnership;
@@ -179,13 +179,5 @@ impl Place {
         }
         self.confirmed = self.committed;
         Ok(noted)
-    }
-}
-
-/// Whether the same may be tried again after a pause.
-pub(crate) fn passes(error: &Error) -> bool {
-    match error.kind() {
-        ErrorKind::Retry | ErrorKind::Full => true,
-        ErrorKind::Poison | ErrorKind::Fenced | ErrorKind::Invalid | ErrorKind::Corrupt | ErrorKind::Bug => false,
     }
 }

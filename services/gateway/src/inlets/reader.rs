@@ -15,14 +15,16 @@ use std::time::Duration;
 use event_log::dead_letter::{Coordinates, DeadLetter};
 use event_log::inlet::InletLimits;
 use event_log::{Appended, Error, Limits, Offset, Record, Stored, Topic};
-use memory_core::subject::ID_BYTES_MAX;
+use memory_core::subject::{ID_BYTES_MAX, TenantTag};
 use memory_core::{Handle, Partition};
 use memos_client::inlet::TENANT;
 use service_runtime::Stop;
 
+use super::error::InletError;
 use super::places::{Place, Places};
-use super::{InletOwnership, arrived};
+use super::{InletOwnership, arrived, sealed};
 use crate::append::{ByPartition, add};
+use crate::sealing::{INSTALLATION, Sealer};
 use crate::state::{State, now};
 
 /// What is read of one partition at once.
@@ -122,8 +124,8 @@ impl InletReader {
     /// is committed yet. Less than there is, when a subject waits for [`InletReader::commit`].
     ///
     /// # Errors
-    /// Those of the log. Nothing was passed then, and the next call reads the same records again.
-    pub fn take(&mut self) -> Result<Taken, Error> {
+    /// [`InletError`]. Nothing was passed then, and the next call reads the same records again.
+    pub fn take(&mut self) -> Result<Taken, InletError> {
         self.follow()?;
         let mut round = Round { subjects: std::mem::take(&mut self.subjects), ..Round::default() };
         let taken = self.take_round(&mut round);
@@ -132,7 +134,7 @@ impl InletReader {
         taken
     }
 
-    fn take_round(&mut self, round: &mut Round) -> Result<Taken, Error> {
+    fn take_round(&mut self, round: &mut Round) -> Result<Taken, InletError> {
         let count = self.places.owned.len();
         for index in (0..count).map(|step| self.first.wrapping_add(step) % count) {
             self.read(index, round)?;
@@ -174,13 +176,18 @@ impl InletReader {
         self.places.commit(self.state.log.as_ref(), true).map(drop)
     }
 
-    /// Reads and judges one batch.
-    fn read(&self, index: usize, round: &mut Round) -> Result<(), Error> {
+    /// Reads and judges one batch. A record whose key is gone is no record any more.
+    fn read(&self, index: usize, round: &mut Round) -> Result<(), InletError> {
         let place = &self.places.owned[index];
         let Some(from) = place.next else { return Ok(()) };
         let batch = self.state.log.read(&place.topic, place.partition, from, BATCH)?;
         for Stored { offset, record } in batch.records {
-            if round.is_full() || !self.judge(place, offset, record, round) {
+            let taken = !round.is_full()
+                && match sealed::open(&self.state.sealing.ring, &place.topic, record)? {
+                    Some(record) => self.judge(place, offset, record, round)?,
+                    None => true,
+                };
+            if !taken {
                 round.next.push((index, offset));
                 return Ok(());
             }
@@ -190,7 +197,7 @@ impl InletReader {
     }
 
     /// Judges one record. False when it has to wait, because its subject has had its share or is one too many.
-    fn judge(&self, place: &Place, offset: Offset, record: Record, round: &mut Round) -> bool {
+    fn judge(&self, place: &Place, offset: Offset, record: Record, round: &mut Round) -> Result<bool, InletError> {
         let bytes = record.weight();
         match self.state.bindings.judge(&place.inlet, &record) {
             Ok((tenant, event)) => {
@@ -199,30 +206,42 @@ impl InletReader {
                 let had = round.subjects.get(&handle).copied();
                 if had.map_or(round.subjects.len() >= SUBJECTS, |had| had >= SUBJECT_MAX) {
                     round.share_used = true;
-                    return false;
+                    return Ok(false);
                 }
+                let tag = tenant.tag(&self.state.secret);
+                let (ring, key) = (&self.state.sealing.ring, self.state.sealing.key(tag)?);
+                let sealer = Sealer { ring, key, tag, tenant: &tenant };
                 round.subjects.insert(handle, had.unwrap_or_default() + 1);
                 round.taken.accepted += 1;
                 // The record's own time is its arrival: a replay after a crash gives the same.
                 let (log, secret, arrived) = (self.state.log.as_ref(), &self.state.secret, arrived(&record));
-                add(&mut round.events, log, secret, &tenant, event, arrived);
+                add(&mut round.events, log, secret, sealer, &event, arrived)?;
             }
             Err(refusal) => {
                 let (log, partition) = (self.state.log.id(), place.partition);
                 let (topic, reason) = (&place.topic, refusal.reason);
                 tracing::debug!(%topic, %partition, %offset, reason, "record became a dead letter");
                 *round.reasons.entry(reason).or_default() += 1;
+                let tag = self.letters_of(place, &record);
                 let found = Coordinates { log, topic: topic.clone(), partition, offset };
                 let letter = DeadLetter::new(reason, refusal.message, found, kept(record), now());
+                let letter = letter.to_record(&self.state.sealing.ring, self.state.sealing.key(tag)?, tag)?;
                 // In the order of the records that one producer has to look at, as far as there are partitions.
                 let partition = Partition::new(partition.get() % self.state.log.partitions().max(1));
-                round.letters.entry(partition).or_default().push(letter.to_record());
+                round.letters.entry(partition).or_default().push(letter);
                 round.taken.dead_lettered += 1;
             }
         }
         round.records += 1;
         round.bytes += bytes;
-        true
+        Ok(true)
+    }
+
+    /// Whose key seals a record's letter: its tenant's, or where that is not known, the installation's.
+    fn letters_of(&self, place: &Place, record: &Record) -> TenantTag {
+        let named = record.header(TENANT).and_then(|value| std::str::from_utf8(value).ok());
+        let tenant = self.state.bindings.known(&place.inlet, named);
+        tenant.map_or(INSTALLATION, |tenant| tenant.tag(&self.state.secret))
     }
 
     /// Appends what came of a round, and waits until it is durable.

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use event_log::Error;
 use service_runtime::{Health, State, Stop, fatal};
 
-use super::places::passes;
+use super::error::InletError;
 use super::reader::{InletReader, Taken};
 
 /// How long to wait for something new before looking whether to stop, and for what is in the way to pass.
@@ -22,8 +21,8 @@ pub(crate) fn run(reader: InletReader, health: &Health, stop: &Stop) {
                 let _stopped: bool = stop.wait_for(PAUSE);
             }
             Ok(()) => generation = reader.wait(generation, PAUSE),
-            Err(error) if passes(&error) => {
-                tracing::warn!(%error, "failed to read an inlet, trying again");
+            Err(error) if error.passes() => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "failed to read an inlet, trying again");
                 let _stopped: bool = stop.wait_for(PAUSE);
             }
             Err(error) => {
@@ -38,12 +37,12 @@ pub(crate) fn run(reader: InletReader, health: &Health, stop: &Stop) {
 }
 
 /// Follows the owners, then takes and commits until nothing is left.
-fn drain(reader: &mut InletReader, stop: &Stop) -> Result<(), Error> {
+fn drain(reader: &mut InletReader, stop: &Stop) -> Result<(), InletError> {
     reader.follow()?;
     while !stop.is_stopped() && reader.is_writable() {
         if reader.take()? == Taken::default() {
             // Offsets that compaction or trimming left empty are passed all the same.
-            return reader.commit();
+            return Ok(reader.commit()?);
         }
         reader.commit()?;
     }

@@ -8,14 +8,14 @@ use crate::body;
 use crate::dead_letters::{Wanted, newest, replay as replay_wanted};
 use crate::edge::Tenant;
 use crate::params::Params;
-use crate::problem::{Code, Problem};
+use crate::problem::Problem;
 use crate::state::State;
 
 /// Dead letters of one answer, unless the request says how many.
 const PAGE: usize = 50;
 const PAGE_MAX: usize = 1_000;
 
-/// The newest dead letters, newest first. Their content is not shown.
+/// The newest dead letters, newest first. Their content is not shown, and those of whom was forgotten are not either.
 #[utoipa::path(
     get,
     path = "/v1/dead-letters",
@@ -28,7 +28,7 @@ pub(crate) async fn list(state: Data<State>, tenant: Tenant, request: HttpReques
     let limit = params.limit(PAGE, PAGE_MAX)?;
     params.finish()?;
     let tenant = tenant.into_inner();
-    let results = block(move || newest(&state, &tenant, limit)).await.map_err(|_| stopping())??;
+    let results = block(move || newest(&state, &tenant, limit)).await.map_err(|_| Problem::stopping())??;
     Ok(HttpResponse::Ok().json(List { results }))
 }
 
@@ -53,10 +53,6 @@ pub(crate) async fn replay(
     Params::of(&request)?.finish()?;
     let (ReplayRequest { ids, reason }, _share) = body::json(&state, &request, payload).await?;
     let wanted = Wanted { tenant: tenant.into_inner(), ids: ids.map(|ids| ids.into_iter().collect()), reason };
-    let replayed = block(move || replay_wanted(&state, &wanted)).await.map_err(|_| stopping())??;
+    let replayed = block(move || replay_wanted(&state, &wanted)).await.map_err(|_| Problem::stopping())??;
     Ok(HttpResponse::Accepted().json(ReplayResponse { replayed }))
-}
-
-fn stopping() -> Problem {
-    Problem::new(Code::Unavailable, "memos is stopping").retry_after(2)
 }

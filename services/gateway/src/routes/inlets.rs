@@ -11,13 +11,14 @@ use event_log::{InletName, Record, Topic};
 use memory_core::{Partition, Timestamp};
 use memos_client::inlet::{KEY_ID, SIGNATURE, TENANT};
 use memos_client::{ErrorBody, InletResponse};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::body::Body;
 use crate::edge::Tenant;
-use crate::inlets::Binding;
+use crate::inlets::{Binding, sealed};
 use crate::params::Params;
 use crate::problem::{Code, Problem};
+use crate::sealing::INSTALLATION;
 use crate::state::{State, now};
 use crate::{append, body};
 
@@ -75,10 +76,21 @@ pub(crate) async fn post(
     let accepted = records.len();
     if accepted > 0 {
         let topic = Topic::Inlet(inlet);
+        let records = as_appended(&state, &topic, records).await?;
         let by_partition = BTreeMap::from([(partition(&request, state.log.partitions_of(&topic)), records)]);
         append::append(&state, &topic, by_partition).await?;
     }
     Ok(HttpResponse::Accepted().json(InletResponse { accepted }))
+}
+
+/// The records as they are to be appended: sealed where the inlet lies on our own disk.
+async fn as_appended(state: &State, topic: &Topic, records: Vec<Record>) -> Result<Vec<Record>, Problem> {
+    if !state.seal_inlets {
+        return Ok(records);
+    }
+    let (ring, key) = (&state.sealing.ring, state.sealing.key_soon(INSTALLATION).await?);
+    let seal = |record| Ok(sealed::seal(ring, key, &state.secret, topic, &record)?);
+    records.into_iter().map(seal).collect()
 }
 
 /// The forms that are taken.
@@ -115,8 +127,10 @@ impl Form {
                 Ok(lines.map(|line| record(line.to_vec(), content_type(JSON))).collect())
             }
             Self::Batch => {
-                let events: Vec<Value> = serde_json::from_slice(bytes)
-                    .map_err(|error| Problem::new(Code::InvalidJson, format!("a batch is a JSON list: {error}")))?;
+                let events: Vec<Value> = serde_json::from_slice(bytes).map_err(|error| {
+                    let place = json!({ "line": error.line(), "column": error.column() });
+                    Problem::new(Code::InvalidJson, "a batch is a JSON list").details(place)
+                })?;
                 Ok(events
                     .iter()
                     .map(|event| record(event.to_string().into_bytes(), content_type(CLOUD_EVENT)))

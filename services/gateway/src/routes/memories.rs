@@ -3,16 +3,17 @@
 
 use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use memory_core::{MemoryId, Subject, TenantId};
-use memos_client::{CorrectRequest, ErrorBody, List, MemoryView, Owned, PublishResponse, RevisionView};
-use serde_json::{Value, json};
+use memory_core::{MemoryId, TenantId};
+use memos_client::{CorrectRequest, ErrorBody, ForgetResponse, List, MemoryView, Owned, PublishResponse, RevisionView};
+use serde_json::json;
 
+use super::forget;
 use crate::edge::Tenant;
 use crate::judge::{self, Ids};
 use crate::params::Params;
 use crate::problem::{Code, Problem};
 use crate::state::{State, now};
-use crate::wait::Wait;
+use crate::wait::{ForgetWait, Wait};
 use crate::{append, body};
 
 /// One memory.
@@ -88,23 +89,30 @@ pub(crate) async fn correct(
     let Some(text) = text else {
         return Err(Problem::field(Code::MissingField, "text", "what the memory says from now on"));
     };
+    let mut params = Params::of(&request)?;
+    let wait = Wait::take(&mut params, &state.settings.limits)?;
+    params.finish()?;
     let subject = find(&state, &tenant, &id).await?.subject;
-    change(&state, &subject, &request, "correct", &id, json!({ "memory_id": id.as_str(), "text": text })).await
+    let ids = Ids::of(&request, &state.secret)?.scoped(&format!("correct {}", id.as_str()));
+    let (arrived, change) = (now(), json!({ "memory_id": id.as_str(), "text": text }));
+    let event = judge::control(&subject, "correct", change, &ids, 0, arrived)?;
+    let response = append::publish(&state, &tenant, vec![event], arrived, wait).await?;
+    Ok(HttpResponse::Accepted().json(response))
 }
 
-/// Deletes a memory, and the turns that only it came from.
+/// Forgets a memory with all its sources; as every forget, it is final and has a receipt.
 #[utoipa::path(
     delete,
     path = "/v1/memories/{id}",
     tag = "memories",
     params(
         ("id" = String, Path, description = "The memory's id"),
-        ("wait" = Option<String>, Query, description = "recallable: answer when no question sees it any more"),
-        ("timeout_ms" = Option<u64>, Query, description = "how long to wait"),
-        ("Idempotency-Key" = Option<String>, Header, description = "makes a retry the same event"),
+        ("wait" = Option<String>, Query, description = "none, recallable (default), key_destroyed, erased or verified"),
+        ("timeout_ms" = Option<u64>, Query, description = "how long to wait; the receipt says how far it came"),
+        ("Idempotency-Key" = Option<String>, Header, description = "makes a retry the same forget"),
     ),
     responses(
-        (status = 202, description = "Durable", body = PublishResponse),
+        (status = 202, description = "Durable, and as far as the receipt says", body = ForgetResponse),
         (status = 404, description = "Missing, deleted or not yours", body = ErrorBody),
     )
 )]
@@ -115,27 +123,14 @@ pub(crate) async fn delete(
     id: Path<String>,
 ) -> Result<HttpResponse, Problem> {
     state.check_writable()?;
-    let subject = find(&state, &tenant, &id).await?.subject;
-    change(&state, &subject, &request, "delete", &id, json!({ "memory_id": id.as_str() })).await
-}
-
-/// Appends a control event about one memory.
-async fn change(
-    state: &State,
-    subject: &Subject,
-    request: &HttpRequest,
-    kind: &str,
-    id: &str,
-    body: Value,
-) -> Result<HttpResponse, Problem> {
-    let mut params = Params::of(request)?;
-    let wait = Wait::take(&mut params, &state.settings.limits)?;
+    let mut params = Params::of(&request)?;
+    let wait = ForgetWait::take(&mut params, &state.settings.limits)?;
     params.finish()?;
-    let ids = Ids::of(request, &state.secret)?.scoped(&format!("{kind} {id}"));
+    let subject = find(&state, &tenant, &id).await?.subject;
+    let ids = Ids::of(&request, &state.secret)?.scoped(&format!("delete {}", id.as_str()));
     let arrived = now();
-    let event = judge::control(subject, kind, body, &ids, 0, arrived)?;
-    let response = append::publish(state, &subject.tenant, vec![event], arrived, wait).await?;
-    Ok(HttpResponse::Accepted().json(response))
+    let event = judge::control(&subject, "delete", json!({ "memory_id": id.as_str() }), &ids, 0, arrived)?;
+    Ok(HttpResponse::Accepted().json(forget::take(&state, &subject, event, arrived, wait).await?))
 }
 
 /// A memory of this tenant.

@@ -121,7 +121,8 @@ pub(crate) async fn consent(
     Ok(HttpResponse::Accepted().json(response))
 }
 
-fn subject(request: &HttpRequest, tenant: &TenantId, id: &str) -> Result<Subject, Problem> {
+/// Whose the route is.
+pub(super) fn subject(request: &HttpRequest, tenant: &TenantId, id: &str) -> Result<Subject, Problem> {
     let kind = *request.app_data::<SubjectKind>().expect("the routes of owners carry their kind");
     if valid_id(id) {
         return Ok(Subject { tenant: tenant.clone(), kind, id: id.to_owned() });

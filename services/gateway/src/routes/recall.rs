@@ -48,7 +48,8 @@ pub(crate) async fn recall(
     Ok(HttpResponse::Ok().json(answer))
 }
 
-fn check(question: &RecallRequest) -> Result<(), Problem> {
+/// Refuses a question that asks for too much.
+pub(super) fn check(question: &RecallRequest) -> Result<(), Problem> {
     let refused = |field: &str, message: String| Err(Problem::field(Code::InvalidField, field, message));
     if !(1..=RecallRequest::LIMIT_MAX).contains(&question.limit) {
         return refused("limit", format!("must be 1 to {}", RecallRequest::LIMIT_MAX));

@@ -21,8 +21,11 @@ fn with_keys() -> Settings {
 }
 
 pub(crate) fn start(settings: Settings) -> Result<Gateway, StartError> {
+    let log = log(1 << 20);
     Gateway::new(&Parts {
-        log: log(1 << 20),
+        ring: log.ring.clone(),
+        seal_inlets: false,
+        log,
         recall: Arc::new(FakeRecall::default()),
         secret: secret(),
         settings,

@@ -1,5 +1,6 @@
 //! Correcting, deleting, feedback and consent: each is an event of the memory's owner.
 
+use memory_core::forget::Scope;
 use memory_core::{Control, MemoryId};
 use reqwest::Method;
 use serde_json::json;
@@ -21,9 +22,10 @@ async fn a_change_is_an_event_of_the_owner() {
     let server = server().await;
     let (path, memory_id) = (format!("/v1/memories/{ID}"), MemoryId::from_uuid(ID));
     let text = "likes coffee".to_owned();
+    let this = Scope::These { memories: vec![memory_id], events: Vec::new() };
     let changes = [
         (Method::PATCH, path.as_str(), json!({ "text": text }), Control::Correct { memory_id, text: text.clone() }),
-        (Method::DELETE, path.as_str(), json!({}), Control::Delete { memory_id }),
+        (Method::DELETE, path.as_str(), json!({}), Control::Forget { scope: this }),
         (Method::PUT, "/v1/users/alice/consent", json!({ "remember": false }), Control::Consent { remember: false }),
         (
             Method::POST,
@@ -53,11 +55,15 @@ async fn a_key_makes_a_retry_the_same_change_and_no_other() {
     let headers = [("content-type", "application/json"), ("idempotency-key", "k")];
     let change = async |method: Method, body: &'static str| {
         let reply = server.send(method, &format!("/v1/memories/{ID}"), &headers, body.to_owned()).await;
-        reply.ids()[0].to_owned()
+        assert_eq!(reply.status, 202, "{:?}", reply.body);
+        server.log().event_ids()
     };
     let corrected = change(Method::PATCH, r#"{"text": "likes coffee"}"#).await;
-    assert_eq!(corrected, change(Method::PATCH, r#"{"text": "likes coffee"}"#).await);
-    assert_ne!(corrected, change(Method::DELETE, "").await);
+    assert_eq!(corrected.len(), 1);
+    assert_eq!(change(Method::PATCH, r#"{"text": "likes coffee"}"#).await, [&corrected[..], &corrected[..]].concat());
+    let mut all = change(Method::DELETE, "").await;
+    all.dedup();
+    assert_eq!(all.len(), 2, "a deletion is another event");
     server.stop().await;
 }
 

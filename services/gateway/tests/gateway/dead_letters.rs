@@ -69,13 +69,16 @@ async fn an_event_goes_back_to_its_subject_and_only_its_tenant_sees_it() {
         let event = Event::parse(&fields, UnknownFields::Refuse, None, arrived).expect("a good event");
         let tenant = tenant(tenant_name);
         let handle = event.subject(&tenant).expect("an owner").handle(&secret());
-        let original = envelope::interaction(handle, tenant, arrived, event);
+        let (ring, tag) = (&server.log().ring, tenant.tag(&secret()));
+        let key = ring.epoch(tag, event_log::now()).expect("a key");
+        let original = envelope::interaction(ring, key, tag, handle, &tenant, arrived, event).expect("it is sealed");
         let (log, topic, partition) = (server.log().id(), Topic::Interactions, Partition::new(0));
         let found = Coordinates { log, topic, partition, offset: Offset::new(offset) };
-        DeadLetter::new("poison", "it made an actor panic".to_owned(), found, original, arrived)
+        let letter = DeadLetter::new("poison", "it made an actor panic".to_owned(), found, original, arrived);
+        (letter.to_record(ring, key, tag).expect("it is sealed"), letter)
     };
-    let (mine, theirs) = (letter("default", 0), letter("somebody", 1));
-    append(server.log(), &Topic::DeadLetters, vec![mine.to_record(), theirs.to_record()]).await;
+    let ((my_record, mine), (their_record, theirs)) = (letter("default", 0), letter("somebody", 1));
+    append(server.log(), &Topic::DeadLetters, vec![my_record, their_record]).await;
     let list = server.get("/v1/dead-letters").await.body["results"].clone();
     assert_eq!(
         list.as_array().expect("a list").iter().map(|one| one["id"].clone()).collect::<Vec<_>>(),
@@ -87,7 +90,10 @@ async fn an_event_goes_back_to_its_subject_and_only_its_tenant_sees_it() {
     assert_eq!((reply.status, &reply.body["replayed"]), (202, &json!(1)));
     let back = server.log().records(&Topic::Interactions);
     assert_eq!(back.len(), 1);
-    assert_eq!((&back[0].record.key, &back[0].record.value), (&mine.original.key, &mine.original.value));
+    assert_eq!(back[0].record.key, mine.original.key);
+    assert_ne!(back[0].record.value, mine.original.value, "it is sealed anew");
+    let event = &server.log().events()[0];
+    assert_eq!((event.event.id.as_str(), event.arrived), ("poison", Timestamp::from_micros(1)));
     assert_eq!(back[0].record.header("memos_replays"), Some(b"1".as_slice()));
     server.stop().await;
 }

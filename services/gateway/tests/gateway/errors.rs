@@ -62,7 +62,7 @@ fn publishing() -> Vec<Row> {
     add(p.clone(), publish(json!([turn(json!({ "time": "noon" }))])), 400, Code::InvalidField, Some("time"), Some(0));
     let long = "x".repeat(33 << 10);
     add(p.clone(), publish(json!([turn(json!({ "content": long }))])), 400, Code::TooLarge, Some("content"), Some(0));
-    add(p.clone(), publish(json!([turn(json!({ "type": "forget" }))])), 400, Code::Unsupported, Some("type"), Some(0));
+    add(p.clone(), publish(json!([turn(json!({ "type": "forget" }))])), 400, Code::MissingField, Some("body"), Some(0));
     let four = json!([turn(json!({})), turn(json!({})), turn(json!({})), turn(json!({}))]);
     add(p.clone(), publish(four), 400, Code::TooManyInteractions, Some("interactions"), None);
     add(p.clone(), json!({ "interactions": ["x".repeat(70 << 10)] }), 413, Code::BodyTooLarge, None, None);
@@ -116,6 +116,19 @@ fn others() -> Vec<Row> {
     add(get("/v1/users/u/memories?kind=rumour".to_owned()), json!({}), 400, Code::InvalidField, Some("kind"), None);
     add(get("/v1/users/u/memories?page=2".to_owned()), json!({}), 400, Code::UnknownField, Some("page"), None);
     add((Method::PUT, "/v1/users/u/consent".to_owned()), json!({}), 400, Code::MissingField, Some("remember"), None);
+    let f = post("/v1/users/u/forget");
+    add(f.clone(), json!({}), 400, Code::MissingField, Some("body"), None);
+    add(f.clone(), json!({ "all": true }), 400, Code::UnknownField, Some("all"), None);
+    add(f.clone(), json!({ "everything": true, "origin": "tool" }), 400, Code::InvalidField, Some("body"), None);
+    add(f.clone(), json!({ "memory_ids": ["x"] }), 400, Code::InvalidField, Some("memory_ids"), None);
+    add(f.clone(), json!({ "query": "x", "everything": true }), 400, Code::InvalidField, Some("query"), None);
+    add(f.clone(), json!({ "query": "x", "limit": 0 }), 400, Code::InvalidField, Some("limit"), None);
+    add(f.clone(), json!({ "query": "x" }), 409, Code::ConfirmNeeded, Some("confirm"), None);
+    add(f, json!({ "everything": true, "confirm": "x" }), 409, Code::ConfirmNeeded, Some("confirm"), None);
+    let w = post("/v1/users/u/forget?wait=long");
+    add(w, json!({ "everything": true }), 400, Code::InvalidField, Some("wait"), None);
+    add(get(format!("/v1/receipts/{some}")), json!({}), 404, Code::ReceiptNotFound, None, None);
+    add(get("/v1/receipts/1".to_owned()), json!({}), 404, Code::ReceiptNotFound, None, None);
     add(post("/v1/inlets/none"), json!({}), 404, Code::InletNotFound, None, None);
     let letter = json!({ "ids": [some] });
     add(post("/v1/dead-letters/replay"), letter, 404, Code::DeadLetterNotFound, Some("ids"), None);
@@ -214,6 +227,7 @@ async fn of_the_log(server: &Running, seen: &mut BTreeSet<&'static str>) {
     check("failed fsync", &reply, 503, Code::LogStopped, seen);
     server.log().stopped.store(false, Ordering::Relaxed);
 
+    of_the_keys(server, seen).await;
     server.log().inner.hold();
     let filler = Record { value: Some(vec![0; 3900]), ..Record::default() };
     let waiting = server.log().append(&Topic::Receipts, Partition::new(0), vec![filler]).expect("there is room");
@@ -227,6 +241,20 @@ async fn of_the_log(server: &Running, seen: &mut BTreeSet<&'static str>) {
     appended.await.expect("is durable");
     let reply = server.get("/v1/dead-letters").await;
     check("unreadable dead letter", &reply, 500, Code::Internal, seen);
+}
+
+/// Nothing is sealed with keys that nobody looked after lately, and nothing is taken that cannot be sealed.
+async fn of_the_keys(server: &Running, seen: &mut BTreeSet<&'static str>) {
+    let keys = &server.log().keys;
+    let good = || json!([turn(json!({}))]);
+    keys.stale.store(true, Ordering::Relaxed);
+    check("stale keys", &server.publish(good()).await, 503, Code::Unavailable, seen);
+    keys.stale.store(false, Ordering::Relaxed);
+    server.log().ring.set_epoch_seconds(0);
+    keys.broken.store(true, Ordering::Relaxed);
+    check("no key", &server.publish(good()).await, 503, Code::Unavailable, seen);
+    keys.broken.store(false, Ordering::Relaxed);
+    server.log().ring.set_epoch_seconds(keyring::EPOCH_SECONDS);
 }
 
 /// A body that never comes; only a bare socket can send one.

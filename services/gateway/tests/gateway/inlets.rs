@@ -57,7 +57,7 @@ fn mixed() -> (Vec<Record>, Vec<&'static str>) {
 }
 
 fn letters(log: &TestLog) -> Vec<DeadLetter> {
-    let read = |stored: event_log::Stored| DeadLetter::from_record(&stored.record).expect("a dead letter");
+    let read = |stored: event_log::Stored| DeadLetter::from_record(&log.ring, &stored.record).expect("a dead letter");
     log.records(&Topic::DeadLetters).into_iter().map(read).collect()
 }
 

@@ -6,6 +6,8 @@ mod access;
 mod changes;
 mod dead_letters;
 mod errors;
+mod forgetting;
 mod inlets;
 mod publishing;
+mod sealing;
 mod support;

@@ -152,8 +152,15 @@ async fn the_rust_client_speaks_to_it() {
 async fn it_describes_and_measures_itself() {
     let server = Running::start().await;
     let document = server.get("/openapi.json").await.body;
-    for path in ["/v1/interactions", "/v1/recall", "/v1/memories/{id}", "/v1/inlets/{name}", "/v1/dead-letters/replay"]
-    {
+    for path in [
+        "/v1/interactions",
+        "/v1/recall",
+        "/v1/memories/{id}",
+        "/v1/inlets/{name}",
+        "/v1/dead-letters/replay",
+        "/v1/{owners}/{id}/forget",
+        "/v1/receipts/{id}",
+    ] {
         assert!(document["paths"][path].is_object(), "{path} is not described");
     }
     assert!(document["components"]["schemas"]["Interaction"]["properties"]["user_id"].is_object());

@@ -1,7 +1,7 @@
 //! A gateway to ask, and what it stands on.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -10,10 +10,16 @@ use event_log::{
     Appended, Error, EventLog, InletName, Limits, MemLog, MemLogSettings, ReadBatch, Record, Stored, Topic, envelope,
 };
 use gateway::{Gateway, InletReader, InletSettings, Parts, Settings};
-use memory_core::{EventId, HashSecret, MemoryId, Offset, Partition, Recorded, Subject, SubjectKind, TenantId};
+use keyring::{KeyId, Keyring, Minted, Vault, VaultError};
+use memory_core::forget::Scope;
+use memory_core::{
+    EventId, Handle, HashSecret, MemoryId, Offset, Partition, ReceiptId, Recorded, Seq, Subject, SubjectKind, TenantId,
+    Timestamp,
+};
 use memos_client::{
-    Answer, ContextView, EventStatusView, ListRequest, MemoryView, Owned, Page, Position, Reach, RecallApi,
-    RecallRequest, RecallResponse, RevisionView, Unavailable, WorkingMemoryView,
+    Answer, ContextView, EventStatusView, ForgetPreview, ListRequest, MemoryView, Owned, Page, Position, Reach,
+    RecallApi, RecallRequest, RecallResponse, ReceiptStatus, ReceiptView, RevisionView, ScoredView, Unavailable,
+    WorkingMemoryView,
 };
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -23,10 +29,12 @@ use uuid::Uuid;
 pub(crate) const INLET: &str = "support";
 const PARTITIONS: u32 = 4;
 
-/// The log in memory, and switches for what a disk can do.
+/// The log in memory with the keys of what is sealed in it, and switches for what a disk can do.
 #[derive(Debug)]
 pub(crate) struct TestLog {
     pub(crate) inner: MemLog,
+    pub(crate) ring: Keyring,
+    pub(crate) keys: Arc<KeySwitches>,
     /// Every append answers as after a failed fsync.
     pub(crate) stopped: AtomicBool,
     /// What becomes of the next appends; of those behind them, what should.
@@ -43,6 +51,52 @@ pub(crate) enum Fate {
     Unknown,
 }
 
+/// What can happen to keys.
+#[derive(Debug, Default)]
+pub(crate) struct KeySwitches {
+    /// They were not read lately.
+    pub(crate) stale: AtomicBool,
+    /// No new ones can be kept.
+    pub(crate) broken: AtomicBool,
+    /// Keeping one takes as long as this is so.
+    pub(crate) held: AtomicBool,
+    /// How often some were kept.
+    pub(crate) kept: AtomicUsize,
+}
+
+/// A vault with those switches, which keeps keys in the ring only.
+#[derive(Debug)]
+struct Switched(Arc<KeySwitches>);
+
+impl Vault for Switched {
+    fn keep(&self, _: &[Minted]) -> Result<(), VaultError> {
+        while self.0.held.load(Ordering::Relaxed) {
+            std::thread::yield_now();
+        }
+        if self.0.broken.load(Ordering::Relaxed) {
+            return Err("the disk is gone".into());
+        }
+        self.0.kept.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn destroy(&self, _: Handle, _: Seq, _: &[KeyId]) -> Result<(), VaultError> {
+        Ok(())
+    }
+
+    fn destroy_epochs(&self, _: &[(keyring::Owner, KeyId)]) -> Result<(), VaultError> {
+        Ok(())
+    }
+
+    fn refresh(&self, _: &Keyring, _: keyring::Owner) -> Result<(), VaultError> {
+        Ok(())
+    }
+
+    fn is_fresh(&self, _: keyring::Owner) -> bool {
+        !self.0.stale.load(Ordering::Relaxed)
+    }
+}
+
 /// Recall by script.
 #[derive(Debug, Default)]
 pub(crate) struct FakeRecall {
@@ -53,6 +107,12 @@ pub(crate) struct FakeRecall {
     pub(crate) refusal: Mutex<Option<Unavailable>>,
     /// No question is ever answered.
     pub(crate) hangs: AtomicBool,
+    /// When everything of a subject was forgotten.
+    pub(crate) forgotten: Mutex<BTreeMap<Subject, Timestamp>>,
+    /// What the next looks at any receipt find; the last one stays.
+    pub(crate) receipts: Mutex<VecDeque<ReceiptStatus>>,
+    /// Whose receipts they are; anybody's while nobody is named.
+    pub(crate) receipts_of: Mutex<Option<TenantId>>,
 }
 
 /// A gateway that is not listening.
@@ -108,8 +168,11 @@ pub(crate) fn user(tenant_name: &str, id: &str) -> Subject {
 pub(crate) fn log(queue_bytes: usize) -> Arc<TestLog> {
     let inlets = vec![InletName::try_new(INLET).expect("a name")];
     let settings = MemLogSettings { partitions: PARTITIONS, inlets, queue_bytes, ..MemLogSettings::default() };
+    let keys = Arc::new(KeySwitches::default());
     Arc::new(TestLog {
         inner: MemLog::with_settings(settings),
+        ring: Keyring::new(Box::new(Switched(Arc::clone(&keys)))).expect("a ring"),
+        keys,
         stopped: AtomicBool::new(false),
         fates: Mutex::default(),
     })
@@ -117,6 +180,11 @@ pub(crate) fn log(queue_bytes: usize) -> Arc<TestLog> {
 
 impl Parted {
     pub(crate) fn new(settings: Settings, log: Arc<TestLog>) -> Self {
+        Self::with(settings, log, false)
+    }
+
+    /// With inlets on its own disk, or not.
+    pub(crate) fn with(settings: Settings, log: Arc<TestLog>, seal_inlets: bool) -> Self {
         let recall = Arc::new(FakeRecall::default());
         let writable = Arc::new(AtomicBool::new(true));
         let metrics = Metrics::new();
@@ -124,6 +192,8 @@ impl Parted {
             log: Arc::clone(&log) as Arc<dyn EventLog>,
             recall: Arc::clone(&recall) as Arc<dyn RecallApi>,
             secret: secret(),
+            ring: log.ring.clone(),
+            seal_inlets,
             settings,
             health: Health::new(),
             metrics: metrics.clone(),
@@ -145,7 +215,10 @@ impl Running {
     }
 
     pub(crate) async fn with(settings: Settings, log: Arc<TestLog>) -> Self {
-        let parted = Parted::new(settings, log);
+        Self::of(Parted::new(settings, log))
+    }
+
+    pub(crate) fn of(parted: Parted) -> Self {
         let bound = parted.gateway.server().expect("a free port");
         let address = format!("http://{}", bound.addresses[0]);
         let handle = bound.server.handle();
@@ -221,7 +294,7 @@ impl TestLog {
     /// Every event on `interactions`.
     pub(crate) fn events(&self) -> Vec<Recorded> {
         let decode = |stored: Stored| {
-            let read = envelope::read_interaction(&stored).expect("an envelope");
+            let read = envelope::read_interaction(&self.ring, &stored).expect("an envelope");
             read.expect("an event has a value").1
         };
         self.records(&Topic::Interactions).into_iter().map(decode).collect()
@@ -298,10 +371,15 @@ impl FakeRecall {
 }
 
 impl RecallApi for FakeRecall {
-    fn recall(&self, _tenant: &TenantId, request: RecallRequest) -> Answer<'_, RecallResponse> {
+    fn recall(&self, tenant: &TenantId, request: RecallRequest) -> Answer<'_, RecallResponse> {
+        let (subject, query) = (request.subject(tenant), request.query.clone());
         self.asked.lock().expect("no panic").push(request);
-        let position = Position::new(Uuid::nil());
-        self.answer(RecallResponse { results: Vec::new(), context: ContextView::default(), position })
+        let memories = self.memories.lock().expect("no panic");
+        let found =
+            |(owner, view): &&(Subject, MemoryView)| Some(owner) == subject.as_ref() && view.text.contains(&query);
+        let results = memories.values().filter(found).map(|(_, view)| ScoredView::memory(view.clone(), 0.5, None));
+        let (results, position) = (results.collect(), Position::new(Uuid::nil()));
+        self.answer(RecallResponse { results, context: ContextView::default(), position })
     }
 
     fn memory(&self, tenant: &TenantId, id: MemoryId) -> Answer<'_, Option<Owned<MemoryView>>> {
@@ -324,12 +402,52 @@ impl RecallApi for FakeRecall {
     }
 
     fn working_memory(&self, subject: &Subject) -> Answer<'_, WorkingMemoryView> {
-        let zero = memory_core::Seq::FIRST;
-        self.answer(WorkingMemoryView::of(subject, Vec::new(), zero, zero, true))
+        let forgotten = self.forgotten.lock().expect("no panic").get(subject).copied();
+        let named = |kind| (subject.kind == kind).then(|| subject.id.clone());
+        self.answer(WorkingMemoryView {
+            user_id: named(SubjectKind::User),
+            agent_id: named(SubjectKind::Agent),
+            session_id: named(SubjectKind::Session),
+            turns: Vec::new(),
+            window_from: 0,
+            next_seq: 0,
+            remember: true,
+            forgotten_before: forgotten,
+        })
     }
 
     fn event(&self, _tenant: &TenantId, _id: &EventId) -> Answer<'_, Option<EventStatusView>> {
         self.answer(None)
+    }
+
+    fn receipt(&self, tenant: &TenantId, id: ReceiptId) -> Answer<'_, Option<ReceiptView>> {
+        let owner = self.receipts_of.lock().expect("no panic").clone();
+        let mut stages = self.receipts.lock().expect("no panic");
+        let stage = if stages.len() > 1 { stages.pop_front() } else { stages.front().copied() };
+        let stage = stage.filter(|_| owner.is_none_or(|owner| owner == *tenant));
+        self.answer(stage.map(|status| ReceiptView {
+            id: id.as_uuid(),
+            status,
+            scope: "these".to_owned(),
+            accepted_at: Timestamp::EPOCH,
+            key_destroyed_at: None,
+            erased_at: None,
+            verified_at: None,
+            forgotten: None,
+            copies: Vec::new(),
+        }))
+    }
+
+    fn preview(&self, subject: &Subject, scope: &Scope) -> Answer<'_, ForgetPreview> {
+        let goes = |id: &MemoryId| match scope {
+            Scope::Everything => true,
+            Scope::These { memories, .. } => memories.contains(id),
+            Scope::Matching(_) => false,
+        };
+        let memories = self.memories.lock().expect("no panic");
+        let mine = memories.iter().filter(|(_, (owner, _))| owner == subject).map(|(id, _)| *id);
+        let memory_ids: Vec<MemoryId> = mine.filter(goes).collect();
+        self.answer(ForgetPreview { memories: memory_ids.len(), turns: 0, memory_ids, event_ids: Vec::new() })
     }
 
     fn reached(&self, _position: &Position, _reach: Reach, _timeout: Duration) -> Answer<'_, ()> {

@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use anyhow::Context;
+use keyring::Keyring;
 use memory_core::Handle;
 use memory_core::dump::Dump;
 use memory_store::Store;
@@ -10,12 +11,12 @@ use memory_store::Store;
 use crate::cli::DumpArgs;
 use crate::embedded::store_dir;
 use crate::settings::Settings;
-use crate::{secret, settings};
+use crate::{keys, secret, settings};
 
 /// Prints the canonical dump, or only its hash.
 pub(crate) fn run(args: &DumpArgs, out: &mut impl Write) -> anyhow::Result<()> {
     let loaded = settings::load(&args.settings)?;
-    let store = open(&loaded.settings)?;
+    let store = open(&loaded.settings, keys::open_read_only(&loaded.settings)?)?;
     let mut written = Ok(());
     let dump = of_store(
         &store,
@@ -35,11 +36,11 @@ pub(crate) fn run(args: &DumpArgs, out: &mut impl Write) -> anyhow::Result<()> {
 }
 
 /// Opens the store of a data directory as it is now.
-pub(crate) fn open(settings: &Settings) -> anyhow::Result<Store> {
+pub(crate) fn open(settings: &Settings, ring: Keyring) -> anyhow::Result<Store> {
     let data = &settings.data.dir;
     let dir = store_dir(data);
     anyhow::ensure!(dir.exists(), "{} holds no store: start memos on it once", data.display());
-    Store::open_read_only(&dir, secret::load(&settings.hash_secret_file())?).context("open the store")
+    Store::open_read_only(&dir, secret::load(&settings.hash_secret_file())?, ring).context("open the store")
 }
 
 /// The dump of the subjects of a store that are wanted; `line` sees every line.

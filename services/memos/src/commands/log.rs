@@ -1,7 +1,8 @@
 //! `memos log export|import`: how a log moves, to another machine or to another number of partitions.
 //!
-//! Both work on a log that no memos is running on, in a data directory or on Kafka. Only the log and the hash secret move; every store is
-//! rebuilt from them, and what is remembered is the same to the last byte (law L06). Offsets are not: they name places
+//! Both work on a log that no memos is running on, in a data directory or on Kafka. Only the log and the hash secret move, and
+//! by `memos keys` the keys, which an archive must not hold: they could not be destroyed in it any more. Every store is
+//! rebuilt from these, and what is remembered is the same to the last byte (law L06). Offsets are not: they name places
 //! in one log, so whatever holds one is translated ([`offsets`]) or names its log and is ignored elsewhere.
 
 use std::fs::{self, File, OpenOptions};
@@ -38,17 +39,21 @@ pub(crate) fn run(command: &LogCommand, out: &mut impl Write) -> anyhow::Result<
             // The archive itself may have gone to standard output.
             if file != Path::new("-") {
                 writeln!(out, "exported {counts} to {}", file.display())?;
+                let of = if *kafka { " --kafka" } else { "" };
+                writeln!(out, "They are sealed, and their keys are not among them: `memos keys export{of}` writes those.")?;
             }
         }
         LogCommand::Import { file, kafka: true, partitions: _, settings } => {
             let settings = settings::load(settings)?.settings;
             let counts = kafka::import(&settings, file)?;
             writeln!(out, "imported {counts} into the log at {}", settings.kafka.bootstrap_servers)?;
+            writeln!(out, "Before a service is started, bring their keys with `memos keys import --kafka`.")?;
         }
         LogCommand::Import { file, kafka: false, partitions, settings } => {
             let data = settings::load(settings)?.settings.data.dir;
             let (counts, partitions) = import_directory(file, *partitions, &data)?;
             writeln!(out, "imported {counts} into {}", data.display())?;
+            writeln!(out, "Before memos is started on it, bring their keys with `memos keys import`.")?;
             if partitions != settings::load(settings)?.settings.log.partitions {
                 writeln!(out, "start memos on it with --set log.partitions={partitions}")?;
             }
@@ -134,6 +139,7 @@ fn import_into(archive: Archive<impl std::io::BufRead>, partitions: u32, dir: &P
         | Topic::Consolidations
         | Topic::Working
         | Topic::Memories
+        | Topic::Keys
         | Topic::Receipts
         | Topic::DeadLetters => None,
     });

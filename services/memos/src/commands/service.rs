@@ -13,8 +13,10 @@ use anyhow::Context;
 use event_log::envelope::Interactions;
 use event_log::kafka::{KafkaLog, Membership, MembershipSettings};
 use event_log::ownership::Ownership;
-use event_log::{EventLog, FailureHook, InletName, Limits, Topic};
+use event_log::keys::Follower;
+use event_log::{EventLog, FailureHook, InletName, Limits, Partition, Topic};
 use gateway::{Gateway, INLET_GROUP, InletOwnership, Routed, RoutedParts};
+use keyring::Keyring;
 use memory_core::{HashSecret, WorkingMemory};
 use memory_store::{Replica, Store};
 use memos_client::topology::Topology;
@@ -26,13 +28,16 @@ use crate::metrics::watch_kafka;
 use crate::process::Process;
 use crate::settings::Settings;
 use crate::threads::Threads;
-use crate::{operations, secret, settings};
+use crate::keys::no_core_dumps;
+use crate::{kafka_keys, operations, secret, settings};
 
 /// What every service begins with.
 struct Base<'a> {
     settings: &'a Settings,
     log: Arc<KafkaLog>,
     secret: HashSecret,
+    ring: Keyring,
+    keys: Follower,
     metrics: Metrics,
     health: Health,
     stop: Stop,
@@ -65,7 +70,7 @@ pub(crate) fn run(service: Service, args: &ServiceArgs, out: &mut impl Write) ->
 }
 
 fn start(service: Service, settings: &Settings) -> anyhow::Result<Started> {
-    let base = Base::open(settings)?;
+    let base = Base::open(service, settings)?;
     match service {
         Service::Gateway => base.gateway(),
         Service::WorkingMemory => base.working_memory(),
@@ -75,7 +80,8 @@ fn start(service: Service, settings: &Settings) -> anyhow::Result<Started> {
 }
 
 impl<'a> Base<'a> {
-    fn open(settings: &'a Settings) -> anyhow::Result<Self> {
+    fn open(service: Service, settings: &'a Settings) -> anyhow::Result<Self> {
+        no_core_dumps()?;
         let file = settings.hash_secret_file();
         let secret = secret::load(&file)
             .context("services that share a log share its hash secret: `memos topics` makes it once; copy that file")?;
@@ -85,10 +91,14 @@ impl<'a> Base<'a> {
             .with_context(|| format!("open the log at {}", kafka.bootstrap_servers))?;
         secret::agree(&log, &secret).with_context(|| format!("use the hash secret {}", file.display()))?;
         let log = Arc::new(log);
+        let port: Arc<dyn EventLog> = Arc::<KafkaLog>::clone(&log);
+        // A gateway opens nothing that is sealed with a subject's key, and those of tenants lie in the first partition.
+        let followed = if service == Service::Gateway { 1 } else { log.partitions() };
+        let (ring, keys) = kafka_keys::follow(settings, &port, Partition::all(followed))?;
         let (metrics, health, stop) = (Metrics::new(), Health::new(), Stop::new());
         let mut threads = Threads::default();
         threads.watch("kafka-metrics", watch_kafka(Arc::clone(&log), &metrics, stop.clone())?);
-        Ok(Self { settings, log, secret, metrics, health, stop, threads })
+        Ok(Self { settings, log, secret, ring, keys, metrics, health, stop, threads })
     }
 
     fn port(&self) -> Arc<dyn EventLog> {
@@ -100,7 +110,12 @@ impl<'a> Base<'a> {
         let data = &self.settings.data.dir;
         std::fs::create_dir_all(data).with_context(|| format!("create the data directory {}", data.display()))?;
         embedded::watch_disk(self.settings, &self.metrics, self.stop.clone())?;
-        let store = Store::open(&store_dir(data), self.secret.clone(), &memory_store::Settings::default())?;
+        let store = Store::open(
+            &store_dir(data),
+            self.secret.clone(),
+            self.ring.clone(),
+            &memory_store::Settings::default(),
+        )?;
         Ok(Arc::new(store))
     }
 
@@ -126,8 +141,9 @@ impl<'a> Base<'a> {
     }
 
     fn started(self, server: Server, address: SocketAddr, store: Option<Arc<Store>>) -> Started {
-        let Self { settings, log, health, stop, threads, .. } = self;
+        let Self { settings, log, keys, health, stop, threads, .. } = self;
         let close = move || {
+            keys.stop().context("follow the keys")?;
             if let Some(store) = store {
                 store.flush().context("flush the store")?;
             }
@@ -151,6 +167,9 @@ impl<'a> Base<'a> {
             log: self.port(),
             recall: Arc::new(recall),
             secret: self.secret.clone(),
+            ring: self.ring.clone(),
+            // The inlets are topics of those who publish.
+            seal_inlets: false,
             settings: settings.clone(),
             health: self.health.clone(),
             metrics: self.metrics.clone(),
@@ -213,6 +232,7 @@ impl<'a> Base<'a> {
             rules: Arc::new(self.settings.rules.clone()),
             served: topology.partitions_of(settings.ordinal, self.log.partitions()),
             settings: settings.settings(),
+            copies: self.settings.copies_on_kafka(),
             metrics: self.metrics.clone(),
             health: self.health.clone(),
             stop: self.stop.clone(),

@@ -3,13 +3,17 @@
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context;
+use event_log::EventLog;
 use event_log::kafka::KafkaLog;
 use event_log::kafka::topics::{self, Finding, State};
+use keyring::{RootSource, root};
 
 use crate::cli::TopicsArgs;
-use crate::{secret, settings};
+use crate::settings::Settings;
+use crate::{kafka_keys, secret, settings};
 
 /// Makes or verifies; exit code 1 when something is not as it must be.
 ///
@@ -34,8 +38,26 @@ pub(crate) fn run(args: &TopicsArgs, out: &mut impl Write) -> anyhow::Result<Exi
         let log = KafkaLog::open(&kafka).context("open the log")?;
         secret::agree(&log, &secret::load(&file)?)
             .with_context(|| format!("use the hash secret {}", file.display()))?;
+        begin_keys(&settings, &(Arc::new(log) as Arc<dyn EventLog>), out)?;
     }
     Ok(if seen.missing + seen.differs == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Agrees on the wrapping key, so that a wrong root key shows here and not in a service. A root key that is missing is made
+/// only for a log that has no keys yet: to one that has, another root is a stranger.
+fn begin_keys(settings: &Settings, log: &Arc<dyn EventLog>, out: &mut impl Write) -> anyhow::Result<()> {
+    let source = settings.root_source()?;
+    source.check_outside(&settings.data.dir)?;
+    if let RootSource::File(file) = &source
+        && !file.exists()
+        && !kafka_keys::has_begun(&**log)?
+    {
+        let root = root::init(file)?;
+        writeln!(out, "made the root key {} in {}: copy that file to every service", root.name(), file.display())?;
+        writeln!(out, "Without it nothing that memos keeps can be read: keep a copy in a safe place.")?;
+    }
+    let (_, follower) = kafka_keys::open(settings, log, [])?;
+    follower.stop().context("read the keys of the log")
 }
 
 /// How many things are not as they must be.
@@ -82,6 +104,8 @@ fn report(findings: &[Finding], brokers: &str, out: &mut impl Write) -> anyhow::
 
 #[cfg(test)]
 mod tests {
+    use event_log::{MemLog, MemLogSettings};
+
     use super::*;
 
     fn finding(topic: &str, state: State) -> Finding {
@@ -99,6 +123,28 @@ mod tests {
         assert!(text.contains("UNREAD   b: should have w"), "{text}");
         assert!(text.contains("2 topics at broker:9092, 0 missing, 0 differences"), "{text}");
         assert!(text.contains("kafka-configs.sh"), "it says what to do: {text}");
+    }
+
+    #[test]
+    fn a_root_key_is_made_for_a_new_log_and_asked_for_of_any_other() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut settings = Settings::default();
+        settings.data.dir = dir.path().join("data");
+        settings.keys.root_file = dir.path().join("root.key");
+        let log: Arc<dyn EventLog> = Arc::new(MemLog::with_settings(MemLogSettings::default()));
+        let begin = || {
+            let mut out = Vec::new();
+            begin_keys(&settings, &log, &mut out).map(|()| String::from_utf8(out).expect("text"))
+        };
+        let text = begin().expect("it is made");
+        assert!(text.contains("copy that file to every service"), "{text}");
+        assert_eq!(begin().expect("it is there"), "");
+        std::fs::remove_file(&settings.keys.root_file).expect("it is lost");
+        let text = format!("{:#}", begin().expect_err("there are keys of it"));
+        assert!(text.contains("root.key") && text.contains("copy that file"), "{text}");
+        root::init(&settings.keys.root_file).expect("another one");
+        let text = format!("{:#}", begin().expect_err("it is another one"));
+        assert!(text.contains("is not the one of this log"), "{text}");
     }
 
     #[test]

@@ -7,21 +7,24 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context;
 use event_log::kafka::KafkaLog;
 use event_log::{EventLog, Limits, LocalLog, Offset, Partition, Stored, Topic};
 use memory_core::refold::Rows;
 use memory_core::step::Row;
-use memory_core::{Handle, Seq, dump};
+use keyring::Keyring;
+use memory_core::{Handle, ReceiptId, Seq, dump};
 use memory_store::{Chain, Place, Record, Store};
 
 use crate::cli::VerifyArgs;
 use crate::commands::dump as dump_command;
 use crate::embedded::store_dir;
-use crate::settings;
+use crate::{kafka_keys, keys, settings};
 
 mod history;
+mod receipt;
 
 /// What was found, line by line.
 struct Report<'a, W: Write> {
@@ -44,25 +47,37 @@ pub(crate) fn run(args: &VerifyArgs, out: &mut impl Write) -> anyhow::Result<Exi
     let settings = settings::load(&args.settings)?.settings;
     let mut report = Report { out, wrong: 0 };
     // The store first: what arrives in the log after it was opened is above its positions.
-    let (store, log): (Option<Store>, Box<dyn EventLog>) = if args.kafka {
+    let (store, log, ring): (Option<Store>, Arc<dyn EventLog>, Keyring) = if args.kafka {
         let kafka = settings.kafka()?;
-        let store = store_dir(&settings.data.dir).exists().then(|| dump_command::open(&settings)).transpose()?;
         let log = KafkaLog::open(&kafka).with_context(|| format!("open the log at {}", kafka.bootstrap_servers))?;
-        (store, Box::new(log))
+        let log: Arc<dyn EventLog> = Arc::new(log);
+        let (ring, _follower) = kafka_keys::follow(&settings, &log, Partition::all(log.partitions()))?;
+        let has_store = store_dir(&settings.data.dir).exists();
+        let store = has_store.then(|| dump_command::open(&settings, ring.clone())).transpose()?;
+        (store, log, ring)
     } else {
-        let store = dump_command::open(&settings)?;
+        let ring = keys::open_read_only(&settings)?;
+        let store = dump_command::open(&settings, ring.clone())?;
         let dir = settings.log_dir();
         let log = LocalLog::open_read_only(&dir).with_context(|| format!("open the log in {}", dir.display()))?;
         check_files(&log, &mut report)?;
-        (Some(store), Box::new(log))
+        (Some(store), Arc::new(log), ring)
     };
-    verify(store.as_ref(), &*log, &mut report)?;
+    match args.receipt {
+        Some(id) => receipt::verify(ReceiptId::from_uuid(id), store.as_ref(), &*log, &ring, &mut report)?,
+        None => verify(store.as_ref(), &*log, &ring, &mut report)?,
+    }
     Ok(if report.wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn verify(store: Option<&Store>, log: &dyn EventLog, report: &mut Report<'_, impl Write>) -> anyhow::Result<()> {
+fn verify(
+    store: Option<&Store>,
+    log: &dyn EventLog,
+    ring: &Keyring,
+    report: &mut Report<'_, impl Write>,
+) -> anyhow::Result<()> {
     let ends = ends(store, log)?;
-    let rows = from_steps(log, &ends)?;
+    let rows = from_steps(log, ring, &ends)?;
     let rebuilt = dump::of(&rows);
     let hash = rebuilt.hash();
     if let Some(store) = store {
@@ -78,7 +93,7 @@ fn verify(store: Option<&Store>, log: &dyn EventLog, report: &mut Report<'_, imp
             &format!("folding the steps of `memories`: {subjects} subjects, {memories} memories, hash {hash}"),
         )?;
     }
-    match history::refold(log, &ends, &consolidated(&rows))? {
+    match history::refold(log, ring, &ends, &consolidated(&rows))? {
         history::Refolded::Trimmed => {
             report.line(true, "folding `interactions` again: left out, the oldest of them were trimmed")?;
         }
@@ -122,11 +137,15 @@ fn check_files(log: &LocalLog, report: &mut Report<'_, impl Write>) -> anyhow::R
 }
 
 /// The rows that the steps give, those of them that count (law L05).
-fn from_steps(log: &dyn EventLog, ends: &BTreeMap<Partition, Offset>) -> anyhow::Result<BTreeMap<Handle, Rows>> {
+fn from_steps(
+    log: &dyn EventLog,
+    ring: &Keyring,
+    ends: &BTreeMap<Partition, Offset>,
+) -> anyhow::Result<BTreeMap<Handle, Rows>> {
     let mut subjects: BTreeMap<Handle, (Chain, Rows)> = BTreeMap::new();
     for (partition, end) in ends {
         each(log, &Topic::Memories, *partition, *end, |stored| {
-            let record = Record::read(stored)?;
+            let record = Record::read(ring, stored)?;
             let (Some(link), Some(step)) = (record.link(), &record.step) else { return Ok(()) };
             let (chain, rows) = subjects.entry(step.subject).or_default();
             if chain.place(&link) == Place::Next {

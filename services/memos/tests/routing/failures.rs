@@ -3,9 +3,11 @@
 use std::time::Instant;
 
 use event_log::{Partition, Topic};
-use memos_client::Topology;
+use memos_client::forget::ForgetBody;
+use memos_client::{Owner, Topology};
+use testkit::wait_until;
 
-use crate::kit::{Cluster, Mute, PARTITIONS, code};
+use crate::kit::{Cluster, DEADLINE, Mute, PARTITIONS, code};
 
 #[actix_web::test]
 async fn every_instance_has_its_share_of_the_questions() {
@@ -37,7 +39,7 @@ async fn one_instance_may_be_gone() {
             for owner in &people {
                 let answer = cluster.ask(owner, "Lisbon").await.expect("the other one answers");
                 assert_eq!(answer.results.len(), 1, "{count} instances without {gone}");
-                assert!(cluster.client.working_memory(memos_client::Owner::User(&owner.id)).await.is_ok());
+                assert!(cluster.client.working_memory(Owner::User(&owner.id)).await.is_ok());
             }
             cluster.instances[gone].start();
             cluster.ready();
@@ -135,5 +137,33 @@ async fn a_restoring_instance_says_so_and_the_other_one_answers() {
     cluster.ready();
     let answer = cluster.patient().recall(&crate::kit::question(&owner, "Lisbon")).await.expect("it serves");
     assert_eq!(answer.results.len(), 2, "what it remembers, and what was said");
+    cluster.stop().await;
+}
+
+// law: L09
+#[actix_web::test]
+async fn an_instance_that_does_not_know_which_keys_are_dead_is_not_believed() {
+    let mut cluster = Cluster::start(2, 2).await;
+    let owner = Cluster::person(Partition::new(3));
+    cluster.remembered(&owner, "I live near Lisbon.").await;
+    cluster.instances[0].view.hold_still(&[Topic::Keys]);
+    let unsure = || cluster.instances[0].is_unsure_of(&owner);
+    wait_until(DEADLINE, "it has not heard of keys for too long", unsure);
+    let before = cluster.asked(0, "answered");
+    for _ in 0..6 {
+        assert_eq!(cluster.ask(&owner, "Lisbon").await.expect("the other one answers").results.len(), 1);
+    }
+    assert_eq!(cluster.asked(0, "answered"), before, "it answers nothing");
+    cluster.client.forget(Owner::User(&owner.id), &ForgetBody::everything(), None).await.expect("it is taken");
+    for _ in 0..6 {
+        assert_eq!(cluster.ask(&owner, "Lisbon").await.expect("the other one answers").results.len(), 0);
+    }
+    assert_eq!(cluster.asked(0, "answered"), before, "it answers nothing");
+    // With nobody else there is no answer, and what it answers is not what it knew.
+    cluster.instances[1].kill().await;
+    assert!(cluster.ask(&owner, "Lisbon").await.is_err(), "nobody is sure");
+    cluster.instances[0].view.go_on();
+    let answer = cluster.patient().recall(&crate::kit::question(&owner, "Lisbon")).await.expect("it has heard");
+    assert_eq!(answer.results.len(), 0);
     cluster.stop().await;
 }

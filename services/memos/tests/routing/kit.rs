@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use event_log::envelope::Interactions;
+use event_log::keys::{Follower, KeyTopic};
 use event_log::ownership::All;
 use event_log::{Appended, Error, EventLog, Limits, MemLog, Offset, Partition, ReadBatch, Record, Topic};
 use gateway::{Gateway, RecallSettings, Routed, RoutedParts};
+use keyring::{Key, Keyring, Owner, RootKey, Roots};
 use memory_core::{MemoryId, Rules, Subject, TenantId, WorkingMemory};
 use memory_store::{Replica, Store};
 use memos_client::{Client, ClientError, ClientSettings, InternalKey, RecallRequest, RecallResponse, Topology};
@@ -26,6 +28,8 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 /// How long an instance may take to answer.
 const ATTEMPT_MS: u64 = 300;
 const KEY: &str = "an-internal-key-of-this-test";
+/// For how long keys are used that were not read again.
+const FRESH: Duration = Duration::from_secs(3);
 
 /// The log as one instance sees it: it can be made to stand still.
 #[derive(Debug)]
@@ -47,6 +51,8 @@ pub(crate) struct Cluster {
     writers: Vec<JoinHandle<()>>,
     stop: Stop,
     dirs: Vec<TempDir>,
+    /// The keys of the writers and of the gateway.
+    _keys: Follower,
 }
 
 /// One instance of recall: a place, where a recall may be.
@@ -63,10 +69,21 @@ struct Up {
     health: Health,
     stop: Stop,
     threads: Vec<JoinHandle<Result<(), recall::Error>>>,
+    ring: Keyring,
+    keys: Follower,
 }
 
-fn store(dir: &TempDir) -> Arc<Store> {
-    Arc::new(Store::open(dir.path(), testkit::secret(), &memory_store::Settings::default()).expect("a store"))
+fn store(dir: &TempDir, ring: &Keyring) -> Arc<Store> {
+    let settings = memory_store::Settings::default();
+    Arc::new(Store::open(dir.path(), testkit::secret(), ring.clone(), &settings).expect("a store"))
+}
+
+/// The keys of these partitions as they are in the log, followed by whoever reads them through it.
+fn keys(log: Arc<dyn EventLog>, partitions: impl IntoIterator<Item = Partition>) -> (Keyring, Follower) {
+    let root = RootKey::new(Key::new([9; 32]));
+    let every = Duration::from_millis(20);
+    let settings = event_log::keys::Settings { every, fresh: FRESH, ..event_log::keys::Settings::default() };
+    KeyTopic::open(log, Arc::new(Roots::new(root, Vec::new())), partitions, settings).expect("the log holds keys")
 }
 
 impl Cluster {
@@ -76,16 +93,17 @@ impl Cluster {
         let topology = Topology::try_new(count, factor).expect("they fit");
         let (stop, dirs) =
             (Stop::new(), vec![tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory")]);
-        let writers = writers(&log, &dirs, &stop);
+        let (ring, keys) = keys(Arc::<MemLog>::clone(&log), Partition::all(PARTITIONS));
+        let writers = writers(&log, &ring, &dirs, &stop);
         let mut instances: Vec<Instance> = (0..count).map(|ordinal| Instance::new(&log, topology, ordinal)).collect();
         instances.iter_mut().for_each(Instance::start);
         let metrics = Metrics::new();
         let urls = instances.iter().map(|instance| format!("http://{}", instance.address)).collect();
-        let (address, gateway) = serve_gateway(&log, urls, factor, &metrics);
+        let (address, gateway) = serve_gateway(&log, &ring, urls, factor, &metrics);
         // What a test asks is asked once: it wants to see the refusals.
         let once = ClientSettings { attempts: 1, ..ClientSettings::default() };
         let client = Client::with_settings(&address, None, once).expect("an address");
-        let cluster = Self { topology, instances, client, metrics, address, gateway, writers, stop, dirs };
+        let cluster = Self { topology, instances, client, metrics, address, gateway, writers, stop, dirs, _keys: keys };
         cluster.ready();
         cluster
     }
@@ -177,14 +195,16 @@ impl Instance {
     /// Starts it with the store that it had.
     pub(crate) fn start(&mut self) {
         let (health, stop) = (Health::new(), Stop::new());
+        let (ring, keys) = keys(Arc::<View>::clone(&self.view), self.served.iter().copied());
         let parts = recall::Parts {
             log: Arc::<View>::clone(&self.view),
-            store: store(&self.dir),
+            store: store(&self.dir, &ring),
             interactions: Arc::default(),
             secret: testkit::secret(),
             rules: Arc::new(Rules::default()),
             served: self.served.clone(),
             settings: recall::Settings::default(),
+            copies: recall::Copies::default(),
             metrics: Metrics::new(),
             health: health.clone(),
             stop: stop.clone(),
@@ -200,7 +220,7 @@ impl Instance {
         let bound = recall::server::bind(&recall, &settings).expect("the port is still free");
         let server = bound.server.handle();
         drop(actix_web::rt::spawn(bound.server));
-        self.up = Some(Up { server, health, stop, threads: vec![fold, follower] });
+        self.up = Some(Up { server, health, stop, threads: vec![fold, follower], ring, keys });
     }
 
     /// Ends it, in the middle of whatever it does.
@@ -210,6 +230,13 @@ impl Instance {
         up.stop.stop();
         self.view.go_on();
         up.threads.into_iter().for_each(|thread| thread.join().expect("no panic").expect("it was told to"));
+        drop(up.keys);
+    }
+
+    /// Whether it has not heard for so long of destroyed keys that it does not know which of a person's are.
+    pub(crate) fn is_unsure_of(&self, owner: &Subject) -> bool {
+        let up = self.up.as_ref().expect("it is up");
+        !up.ring.is_fresh(Owner::Subject(owner.handle(&testkit::secret())))
     }
 
     /// Deletes its store. It must not be up.
@@ -220,11 +247,11 @@ impl Instance {
 }
 
 /// Working memory and the consolidator, each with its own store.
-fn writers(log: &Arc<MemLog>, dirs: &[TempDir], stop: &Stop) -> Vec<JoinHandle<()>> {
+fn writers(log: &Arc<MemLog>, ring: &Keyring, dirs: &[TempDir], stop: &Stop) -> Vec<JoinHandle<()>> {
     let port: Arc<dyn EventLog> = Arc::<MemLog>::clone(log);
     let working = working_memory::spawn(working_memory::Parts {
         log: Arc::clone(&port),
-        store: store(&dirs[0]),
+        store: store(&dirs[0], ring),
         ownership: Box::new(All::of(&*port)),
         interactions: Arc::new(Interactions::default()),
         rules: Arc::new(Rules::default()),
@@ -235,7 +262,7 @@ fn writers(log: &Arc<MemLog>, dirs: &[TempDir], stop: &Stop) -> Vec<JoinHandle<(
         stop: stop.clone(),
     });
     let consolidator = consolidator::spawn(consolidator::Parts {
-        replica: Replica::new(Arc::clone(&port), store(&dirs[1]), Limits::default()),
+        replica: Replica::new(Arc::clone(&port), store(&dirs[1], ring), Limits::default()),
         ownership: Box::new(All::of(&*port)),
         settings: consolidator::Settings::default(),
         metrics: Metrics::new(),
@@ -249,7 +276,13 @@ fn writers(log: &Arc<MemLog>, dirs: &[TempDir], stop: &Stop) -> Vec<JoinHandle<(
     ]
 }
 
-fn serve_gateway(log: &Arc<MemLog>, urls: Vec<String>, factor: u32, metrics: &Metrics) -> (String, ServerHandle) {
+fn serve_gateway(
+    log: &Arc<MemLog>,
+    ring: &Keyring,
+    urls: Vec<String>,
+    factor: u32,
+    metrics: &Metrics,
+) -> (String, ServerHandle) {
     let settings = RecallSettings {
         urls,
         replication_factor: factor,
@@ -270,6 +303,8 @@ fn serve_gateway(log: &Arc<MemLog>, urls: Vec<String>, factor: u32, metrics: &Me
         log: Arc::<MemLog>::clone(log),
         recall: Arc::new(routed),
         secret: testkit::secret(),
+        ring: ring.clone(),
+        seal_inlets: false,
         settings,
         health: Health::new(),
         metrics: metrics.clone(),

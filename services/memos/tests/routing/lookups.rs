@@ -1,8 +1,9 @@
 //! What is asked by id alone: all partitions are looked through.
 
-use memos_client::{EventStatus, MemoriesQuery, Owner};
+use memos_client::forget::{ForgetBody, ForgetUntil};
+use memos_client::{EventStatus, MemoriesQuery, Owner, ReceiptStatus};
 
-use crate::kit::{Cluster, code};
+use crate::kit::{Cluster, DEADLINE, code};
 
 #[actix_web::test]
 async fn an_id_is_found_wherever_it_is() {
@@ -33,11 +34,33 @@ async fn a_memory_is_changed_through_whoever_finds_it() {
     let cluster = Cluster::start(2, 1).await;
     for owner in Cluster::everybody() {
         let memory = cluster.remembered(&owner, "I live near Lisbon.").await.as_uuid();
-        let deleted = cluster.client.delete(memory).await.expect("it is taken");
+        let deleted = cluster.client.delete_memory(memory).await.expect("it is taken");
         let mut asked = crate::kit::question(&owner, "Lisbon");
         asked.at_least = Some(deleted.position);
         assert_eq!(cluster.client.recall(&asked).await.expect("an answer").results.len(), 0);
         assert_eq!(code(cluster.client.memory(memory).await), "memory_not_found");
     }
     cluster.stop().await;
+}
+
+// law: L09, L08
+#[actix_web::test]
+async fn a_receipt_is_found_at_whichever_instance_has_it() {
+    let verified = Some((ForgetUntil::Stage(ReceiptStatus::Verified), DEADLINE));
+    for (count, factor) in [(2, 1), (3, 2)] {
+        let cluster = Cluster::start(count, factor).await;
+        for owner in Cluster::everybody() {
+            cluster.remembered(&owner, "I live near Lisbon.").await;
+            let forgotten = cluster.client.forget(Owner::User(&owner.id), &ForgetBody::everything(), verified).await;
+            let receipt = forgotten.expect("it is taken").receipt;
+            assert_eq!((receipt.status, receipt.scope.as_str()), (ReceiptStatus::Verified, "everything"));
+            // Each of the instances is asked first once.
+            for _ in 0..count {
+                assert_eq!(cluster.client.receipt(receipt.id).await.expect("it is there"), receipt);
+            }
+            assert_eq!(cluster.ask(&owner, "Lisbon").await.expect("an answer").results.len(), 0);
+        }
+        assert_eq!(code(cluster.client.receipt(uuid::Uuid::from_u128(7)).await), "receipt_not_found");
+        cluster.stop().await;
+    }
 }

@@ -25,12 +25,15 @@ mod ledger;
 mod load;
 #[path = "harness/publisher.rs"]
 mod publisher;
+#[path = "harness/scan.rs"]
+mod scan;
 
 pub(crate) use archive::ArchiveText;
 pub(crate) use dump::DumpText;
 pub(crate) use ledger::Ledger;
 pub(crate) use load::Load;
 pub(crate) use publisher::{Interrupted, Publisher, Way};
+pub(crate) use scan::{Canaries, canary};
 pub(crate) use testkit::wait_until;
 
 /// How long anything may take that is bound to happen. Far more than it takes on a slow machine.
@@ -255,6 +258,8 @@ pub(crate) fn memos() -> Command {
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("MEMOS")) {
         command.env_remove(name);
     }
+    // The root key of the tests, which is no user's.
+    command.env("XDG_CONFIG_HOME", env!("CARGO_TARGET_TMPDIR"));
     command
 }
 

@@ -81,7 +81,12 @@ impl Door {
         };
         let broken = |_| Refusal::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", "the body broke off");
         let bytes = read.map_err(too_large)?.map_err(broken)?;
-        serde_json::from_slice(&bytes).map_err(|error| Refusal::invalid(error.to_string()))
+        // Where, and not what: serde quotes what it could not read.
+        let unreadable = |error: serde_json::Error| {
+            let (line, column) = (error.line(), error.column());
+            Refusal::invalid(format!("line {line} column {column} of the body is not of this question"))
+        };
+        serde_json::from_slice(&bytes).map_err(unreadable)
     }
 }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Data, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, Resource};
-use memory_core::{EventId, MemoryId, Subject, TenantId};
-use memos_client::internal::{ById, Found, ListOf, Named, Reached, ReachedRequest, path};
+use memory_core::{EventId, MemoryId, ReceiptId, Subject, TenantId};
+use memos_client::internal::{ById, Found, ListOf, Named, PreviewOf, Reached, ReachedRequest, path};
 use memos_client::{Reach, RecallApi, RecallRequest, ReplicaApi};
 use uuid::Uuid;
 
@@ -25,6 +25,8 @@ pub(crate) fn register(config: &mut ServiceConfig, door: Data<Door>) {
         .service(resource(path::MEMORIES).route(web::post().to(memories)))
         .service(resource(path::WORKING_MEMORY).route(web::post().to(working_memory)))
         .service(resource(path::EVENT).route(web::post().to(event)))
+        .service(resource(path::RECEIPT).route(web::post().to(receipt)))
+        .service(resource(path::PREVIEW).route(web::post().to(preview)))
         .service(resource(path::REACHED).route(web::post().to(reached)))
         .service(resource("/health/live").route(web::get().to(health::live)))
         .service(resource("/health/ready").route(web::get().to(health::ready)))
@@ -86,6 +88,26 @@ async fn event(door: Data<Door>, request: HttpRequest, payload: Payload) -> Answ
         None => door.recall.event(&tenant, &id).await?,
     };
     Ok(HttpResponse::Ok().json(Found { found }))
+}
+
+async fn receipt(door: Data<Door>, request: HttpRequest, payload: Payload) -> Answered {
+    let _place = door.question()?;
+    let tenant = tenant(&request)?;
+    let ById { id, partitions } = door.read::<ById<Uuid>>(payload).await?;
+    let id = ReceiptId::from_uuid(id);
+    let found = match partitions {
+        Some(within) => door.recall.receipt_within(&tenant, id, &within).await?,
+        None => door.recall.receipt(&tenant, id).await?,
+    };
+    Ok(HttpResponse::Ok().json(Found { found }))
+}
+
+async fn preview(door: Data<Door>, request: HttpRequest, payload: Payload) -> Answered {
+    let _place = door.question()?;
+    let tenant = tenant(&request)?;
+    let PreviewOf { subject, scope } = door.read(payload).await?;
+    let subject = named(subject, tenant)?;
+    Ok(HttpResponse::Ok().json(door.recall.preview(&subject, &scope).await?))
 }
 
 async fn memories(door: Data<Door>, request: HttpRequest, payload: Payload) -> Answered {

@@ -53,7 +53,7 @@ fn told() -> (Stage, Subject, Subject) {
 fn what_is_elsewhere_is_not_missing() {
     let (stage, here, elsewhere) = told();
     let dir = tempfile::tempdir().expect("a directory");
-    let running = stage.restoring(stage.parts(own_store(&dir), Settings::default(), vec![HERE]));
+    let running = stage.restoring(stage.parts(own_store(&dir, &stage.ring), Settings::default(), vec![HERE]));
     wait_until(DEADLINE, "it serves", || running.health.is_ready());
     assert_eq!(running.recall.partitions(), [(HERE, PartitionState::Serving)]);
     assert_eq!(texts(&running.ask(&here, "Lisbon")).len(), 2);
@@ -105,7 +105,7 @@ fn what_is_elsewhere_is_not_missing() {
 fn a_partition_that_restores_says_how_far_it_is() {
     let (stage, here, _) = told();
     let dir = tempfile::tempdir().expect("a directory");
-    let parts = stage.parts(own_store(&dir), Settings::default(), vec![HERE]);
+    let parts = stage.parts(own_store(&dir, &stage.ring), Settings::default(), vec![HERE]);
     let (stop, health) = (parts.stop.clone(), parts.health.clone());
     let (metrics, store) = (parts.metrics.clone(), parts.store.clone());
     // Nobody follows `memories` and `working` for it yet.
@@ -148,7 +148,7 @@ fn a_stop_is_heard_between_two_batches_of_a_restore() {
     let (stage, ..) = told();
     let dir = tempfile::tempdir().expect("a directory");
     let one_by_one = Settings { batch_records: 1, ..Settings::default() };
-    let parts = stage.parts(own_store(&dir), one_by_one, vec![HERE]);
+    let parts = stage.parts(own_store(&dir, &stage.ring), one_by_one, vec![HERE]);
     let log = Arc::new(StoppableLog::new(parts.log));
     let store = Arc::clone(&parts.store);
     log.stop_after(1);
@@ -165,7 +165,7 @@ fn a_stop_is_heard_between_two_batches_of_a_restore() {
 fn recall_refuses_partitions_that_are_none() {
     let stage = Stage::new(Rules::default());
     let dir = tempfile::tempdir().expect("a directory");
-    let start = |served| recall::start_alone(stage.parts(own_store(&dir), Settings::default(), served)).map(drop);
+    let start = |served| recall::start_alone(stage.parts(own_store(&dir, &stage.ring), Settings::default(), served)).map(drop);
     assert!(matches!(start(Vec::new()), Err(Error::NothingToServe)));
     let wrong = start(vec![HERE, Partition::new(PARTITIONS)]);
     assert!(matches!(wrong, Err(Error::NoSuchPartition { partitions: PARTITIONS, .. })), "{wrong:?}");
@@ -177,7 +177,7 @@ fn positions_that_are_gone_from_the_log_are_named() {
     let mut stage = Stage::new(Rules::default());
     let here = of(HERE);
     let dir = tempfile::tempdir().expect("a directory");
-    let running = stage.recall_alone(own_store(&dir), Settings::default());
+    let running = stage.recall_alone(own_store(&dir, &stage.ring), Settings::default());
     for _ in 0..3 {
         running.reached(&stage.say(&here, events::turn("I live near Lisbon.")));
     }
@@ -188,7 +188,7 @@ fn positions_that_are_gone_from_the_log_are_named() {
     log.release("somebody", &Topic::Interactions, HERE, high).expect("it exists");
     log.maintain(event_log::now().plus_seconds(100 * 24 * 3_600)).expect("it trims");
     assert!(log.watermarks(&Topic::Interactions, HERE).expect("it exists").low.get() > 0, "it was trimmed");
-    let running = stage.restoring(stage.parts(own_store(&dir), Settings::default(), vec![HERE]));
+    let running = stage.restoring(stage.parts(own_store(&dir, &stage.ring), Settings::default(), vec![HERE]));
     wait_until(DEADLINE, "it stops", || running.is_finished());
     let error = running.stop().expect_err("what it needs is gone");
     assert!(matches!(error, Error::Lost { partition: HERE, .. }), "{error}");
@@ -204,7 +204,7 @@ fn a_topic_that_was_made_anew_and_has_grown_past_the_position_is_named() {
         let log = &stage.log;
         let (known, fresh) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
         let start = |dir| {
-            let running = stage.restoring(stage.parts(own_store(dir), Settings::default(), vec![HERE]));
+            let running = stage.restoring(stage.parts(own_store(dir, &stage.ring), Settings::default(), vec![HERE]));
             wait_until(DEADLINE, "it serves or stops", || running.is_finished() || running.health.is_ready());
             running
         };

@@ -7,18 +7,19 @@ use std::time::Duration;
 
 use event_log::envelope::{Anchors, OpenFrom, Working};
 use event_log::{EventLog, Limits, MemLog, Offset, Partition, Record, Topic, anchor, envelope, now};
+use keyring::Keyring;
 use memory_core::refold::Rows;
 use memory_core::step::Consumed;
 use memory_core::working_memory::Closed;
-use memory_core::{Anchor, Handle, Recorded, Rules, Subject, TenantId, WorkingMemory, consolidate};
+use memory_core::{Anchor, Handle, Recorded, Rules, Subject, TenantId, WorkingMemory};
 use memory_store::{Replica, Store};
 use memos_client::port::{Answer, Reach, RecallApi};
 use memos_client::{FoundType, Position, RecallRequest, RecallResponse};
-use recall::{Alone, Error, Parts, Recall, Settings};
+use recall::{Alone, Copies, Error, Parts, Recall, Settings};
 use serde_json::{Value, json};
 use service_runtime::{Health, Metrics, Stop};
 use tempfile::TempDir;
-use testkit::{events, wait_until};
+use testkit::{events, seal, wait_until};
 
 pub(crate) const PARTITIONS: u32 = 2;
 /// No test takes this long unless it hangs.
@@ -33,13 +34,14 @@ pub(crate) fn user(tenant_name: &str, id: &str) -> Subject {
 }
 
 /// A store of recall's own.
-pub(crate) fn own_store(dir: &TempDir) -> Arc<Store> {
-    Arc::new(Store::open(dir.path(), testkit::secret(), &memory_store::Settings::default()).expect("a store"))
+pub(crate) fn own_store(dir: &TempDir, ring: &Keyring) -> Arc<Store> {
+    Arc::new(Store::open(dir.path(), testkit::secret(), ring.clone(), &memory_store::Settings::default()).expect("a store"))
 }
 
 /// Everything but recall.
 pub(crate) struct Stage {
     pub(crate) log: Arc<MemLog>,
+    pub(crate) ring: Keyring,
     pub(crate) store: Arc<Store>,
     pub(crate) rules: Arc<Rules>,
     people: BTreeMap<Handle, Someone>,
@@ -51,6 +53,7 @@ pub(crate) struct Stage {
 
 /// What working memory and the consolidator know of a subject.
 struct Someone {
+    tenant: TenantId,
     working: WorkingMemory,
     rows: Rows,
     closed: Vec<Closed>,
@@ -62,10 +65,16 @@ struct Someone {
 
 impl Stage {
     pub(crate) fn new(rules: Rules) -> Self {
+        Self::with_ring(rules, testkit::ring())
+    }
+
+    /// With keys that are kept by somebody else.
+    pub(crate) fn with_ring(rules: Rules, ring: Keyring) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
-        let store = own_store(&dir);
+        let store = own_store(&dir, &ring);
         Self {
             log: Arc::new(MemLog::new(PARTITIONS)),
+            ring,
             store,
             rules: Arc::new(rules),
             people: BTreeMap::new(),
@@ -113,6 +122,7 @@ impl Stage {
             rules: Arc::clone(&self.rules),
             served,
             settings,
+            copies: Copies::default(),
             metrics: Metrics::new(),
             health: Health::new(),
             stop: Stop::new(),
@@ -139,10 +149,10 @@ impl Stage {
         let owner = recorded.event.subject(&recorded.tenant).expect("somebody owns it");
         let handle = owner.handle(&testkit::secret());
         let partition = handle.partition(PARTITIONS);
-        let Recorded { tenant, arrived, event, .. } = recorded.clone();
-        let record = envelope::interaction(handle, tenant, arrived, event);
+        let record = seal::interaction(&self.ring, handle, recorded);
         let offset = self.append(&Topic::Interactions, partition, record);
         let someone = self.people.entry(handle).or_insert_with(|| Someone {
+            tenant: owner.tenant.clone(),
             working: WorkingMemory::new(handle, owner),
             rows: Rows::default(),
             closed: Vec::new(),
@@ -178,7 +188,7 @@ impl Stage {
         let place = someone.logged;
         let Some(closed) = someone.closed.get(place) else { return false };
         let partition = subject.partition(PARTITIONS);
-        let record = envelope::consolidation(&closed.consolidation, now());
+        let record = seal::window(&self.ring, &closed.consolidation);
         let offset = self.append(&Topic::Consolidations, partition, record);
         self.people.get_mut(&subject).expect("it is there").logged += 1;
         self.undecided.entry(partition).or_default().push_back((subject, place, offset));
@@ -208,7 +218,14 @@ impl Stage {
         let log = self.log.id();
         let rows = [Working::Boundary { log, boundary }, Working::Open { log, partition, marker }];
         for row in &rows {
-            self.append(&Topic::Working, partition, envelope::working(row.clone(), now()));
+            let key = match row {
+                Working::Boundary { boundary, .. } if boundary.has_words() => {
+                    Some(seal::key(&self.ring, subject, boundary.key_since))
+                }
+                Working::Boundary { .. } | Working::Open { .. } => None,
+            };
+            let record = envelope::working(&self.ring, key, row.clone(), now()).expect("its key is alive");
+            self.append(&Topic::Working, partition, record);
         }
         let next = self.log.watermarks(&Topic::Working, partition).expect("it exists").high;
         self.store.apply_working(log, partition, &rows, next).expect("the store takes them");
@@ -231,9 +248,15 @@ impl Stage {
         let anchor = self.newest(&Topic::Consolidations, partition);
         let consumed = Consumed { log: self.log.id().uuid(), partition, next: offset.next(), anchor };
         let someone = self.people.get_mut(&subject).expect("it has spoken");
-        let step = consolidate(&someone.rows.bank(), &someone.closed[place].consolidation, Some(consumed));
-        someone.rows.apply(&step).expect("the bank gave the number of this step");
-        self.append(&Topic::Memories, partition, envelope::step(&step, uuid::Uuid::nil(), now()));
+        let window = &someone.closed[place].consolidation;
+        let steps = someone.rows.decide(window, someone.tenant.tag(&testkit::secret()), Some(consumed));
+        let since = if window.forget().is_some() { window.to } else { window.key_since };
+        for step in &steps {
+            someone.rows.apply(step).expect("the rows gave the number of this step");
+        }
+        for step in &steps {
+            self.append(&Topic::Memories, partition, seal::step(&self.ring, since, step, uuid::Uuid::nil(), None));
+        }
         if let Some(replica) = &running.replica {
             assert_eq!(replica.catch_up(partition).expect("the step follows"), Vec::<Vec<u8>>::new());
         }
@@ -275,7 +298,7 @@ impl Someone {
 /// A running recall.
 pub(crate) struct Running {
     pub(crate) recall: Recall,
-    store: Arc<Store>,
+    pub(crate) store: Arc<Store>,
     /// What tells it of steps, where it does not follow them itself.
     replica: Option<Replica>,
     pub(crate) stop: Stop,

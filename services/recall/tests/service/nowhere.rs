@@ -72,7 +72,7 @@ fn every_answer_has_every_turn_exactly_once() {
 fn every_answer_of_recalls_own_process_has_every_turn_exactly_once() {
     for (seed, settings) in [(84, Settings::default()), (85, cramped())] {
         let dir = tempfile::tempdir().expect("a directory");
-        every_answer(seed, |stage| stage.recall_alone(own_store(&dir), settings.clone()));
+        every_answer(seed, |stage| stage.recall_alone(own_store(&dir, &stage.ring), settings.clone()));
     }
 }
 
@@ -142,14 +142,14 @@ fn a_recall_that_starts_at_any_moment_has_every_turn_exactly_once() {
 #[test]
 fn a_recall_that_goes_on_in_its_own_store_has_every_turn_exactly_once() {
     let dir = tempfile::tempdir().expect("a directory");
-    starts_at_any_moment(86, |stage, _| stage.recall_alone(own_store(&dir), cramped()));
+    starts_at_any_moment(86, |stage, _| stage.recall_alone(own_store(&dir, &stage.ring), cramped()));
 }
 
 // law: L06
 #[test]
 fn a_recall_whose_store_was_deleted_has_every_turn_exactly_once() {
     let dirs: Vec<_> = (0..=rounds()).map(|_| tempfile::tempdir().expect("a directory")).collect();
-    starts_at_any_moment(87, |stage, start| stage.recall_alone(own_store(&dirs[start]), Settings::default()));
+    starts_at_any_moment(87, |stage, start| stage.recall_alone(own_store(&dirs[start], &stage.ring), Settings::default()));
 }
 
 /// Starts recall again and again; `start` hears how often it was called.

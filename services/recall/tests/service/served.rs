@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use memory_core::{EventId, MemoryId, Rules, TenantId};
+use memory_core::forget::Scope;
+use memory_core::{EventId, MemoryId, ReceiptId, Rules, TenantId};
 use memos_client::port::{ListRequest, RecallApi, ReplicaApi};
-use memos_client::{InternalKey, Position, Reach, RemoteRecall, RemoteSettings};
+use memos_client::{InternalKey, Position, Reach, ReceiptStatus, RemoteRecall, RemoteSettings};
 use recall::Settings;
 use recall::server::{ServerSettings, StartError, bind};
 use serde_json::json;
@@ -52,7 +53,7 @@ async fn the_answers_are_those_of_the_process() {
     // A name that a header would not keep as it is.
     let alice = user(" Ünïcode/ten%20ant ", "alice");
     let dir = tempfile::tempdir().expect("a directory");
-    let running = stage.recall_alone(own_store(&dir), Settings::default());
+    let running = stage.recall_alone(own_store(&dir, &stage.ring), Settings::default());
     let mut told = events::turn("I am allergic to peanuts, and I live near Lisbon.");
     told["id"] = json!("told");
     told["metadata"] = json!({"fraction": 0.1, "deep": [1, {"x": null}]});
@@ -83,10 +84,26 @@ async fn the_answers_are_those_of_the_process() {
     let within: Vec<_> = event_log::Partition::all(PARTITIONS).collect();
     assert_eq!(remote.event_within(&alice.tenant, &nothing, &within).await, Ok(None));
 
+    let scope = Scope::These { memories: vec![id], events: Vec::new() };
+    let preview = remote.preview(&alice, &scope).await;
+    assert_eq!(preview.as_ref().map(|preview| preview.memory_ids.clone()), Ok(vec![id]));
+    assert_eq!(preview, local.preview(&alice, &scope).await);
+    let forget = json!({ "id": "forget", "type": "forget", "body": { "memory_ids": [id.as_uuid()] } });
+    let position = stage.say(&alice, forget);
+    remote.reached(&position, Reach::One, DEADLINE).await.expect("it comes");
+    let asked = EventId::try_new("forget").expect("an id");
+    let receipt = ReceiptId::of_event(alice.handle(&testkit::secret()), &asked);
+    let found = remote.receipt(&alice.tenant, receipt).await;
+    assert_eq!(found.as_ref().map(|found| found.as_ref().map(|found| found.status)), Ok(Some(ReceiptStatus::Accepted)));
+    assert_eq!(found, local.receipt(&alice.tenant, receipt).await);
+    let unknown = ReceiptId::of_event(alice.handle(&testkit::secret()), &nothing);
+    assert_eq!(remote.receipt_within(&alice.tenant, unknown, &within).await, Ok(None));
+
     // law: L08
     let other = TenantId::try_new("other").expect("a tenant");
     assert_eq!(remote.memory(&other, id).await, Ok(None));
     assert_eq!(remote.event(&other, &event).await, Ok(None));
+    assert_eq!(remote.receipt(&other, receipt).await, Ok(None));
     served.stop().await;
 }
 
@@ -95,7 +112,7 @@ async fn refusals_come_over_as_they_are() {
     let mut stage = Stage::new(Rules::default());
     let alice = user("t", "alice");
     let dir = tempfile::tempdir().expect("a directory");
-    let running = stage.recall_alone(own_store(&dir), Settings::default());
+    let running = stage.recall_alone(own_store(&dir, &stage.ring), Settings::default());
     let position = stage.say(&alice, events::turn("I live near Lisbon."));
     let served = serve(running, &settings(KEY));
     let (local, remote) = (&served.running.recall, served.remote(Some(KEY)));
@@ -124,7 +141,7 @@ async fn nobody_names_a_tenant_without_the_key() {
     let mut stage = Stage::new(Rules::default());
     let alice = user("t", "alice");
     let dir = tempfile::tempdir().expect("a directory");
-    let running = stage.recall_alone(own_store(&dir), Settings::default());
+    let running = stage.recall_alone(own_store(&dir, &stage.ring), Settings::default());
     running.reached(&stage.say(&alice, events::turn("I live near Lisbon.")));
     let served = serve(running, &settings(KEY));
     for key in [None, Some("another-internal-key-of-a-test"), Some("an-internal-key-of-this-tesT")] {
@@ -161,7 +178,7 @@ async fn nobody_names_a_tenant_without_the_key() {
 async fn without_a_key_only_this_machine_is_served() {
     let stage = Stage::new(Rules::default());
     let dir = tempfile::tempdir().expect("a directory");
-    let running = stage.recall_alone(own_store(&dir), Settings::default());
+    let running = stage.recall_alone(own_store(&dir, &stage.ring), Settings::default());
     let beyond = ServerSettings { listen: "0.0.0.0:0".parse().expect("an address"), ..settings("") };
     assert!(matches!(bind(&running.recall, &beyond), Err(StartError::Exposed { .. })));
     assert!(matches!(bind(&running.recall, &settings("short")), Err(StartError::Key(_))));
@@ -180,7 +197,7 @@ async fn without_a_key_only_this_machine_is_served() {
 async fn what_is_too_much_is_turned_away() {
     let mut stage = Stage::new(Rules::default());
     let dir = tempfile::tempdir().expect("a directory");
-    let running = stage.recall_alone(own_store(&dir), Settings::default());
+    let running = stage.recall_alone(own_store(&dir, &stage.ring), Settings::default());
     let alice = user("t", "alice");
     let mut ahead = stage.say(&alice, events::turn("I live near Lisbon."));
     running.reached(&ahead);

@@ -27,10 +27,11 @@ fn run(log: &Arc<BrittleLog>, home: &Home) {
 /// The newest marker of a partition.
 fn marker(log: &BrittleLog, wanted: Partition) -> OpenFrom {
     let rows = records(log, &Topic::Working).into_iter().filter(|(partition, _)| *partition == wanted);
-    let mut markers = rows.filter_map(|(_, stored)| match envelope::read_working(&stored).expect("a row") {
-        Some(Working::Open { marker, .. }) => Some(marker),
-        Some(Working::Boundary { .. }) | None => None,
-    });
+    let mut markers =
+        rows.filter_map(|(_, stored)| match envelope::read_working(log.ring(), &stored).expect("a row") {
+            Some(Working::Open { marker, .. }) => Some(marker),
+            Some(Working::Boundary { .. }) | None => None,
+        });
     markers.next_back().expect("one was written")
 }
 
@@ -49,7 +50,8 @@ fn make_anew(log: &BrittleLog, topic: &Topic) {
 #[test]
 fn a_topic_that_was_made_anew_and_has_grown_past_the_position_is_named() {
     for topic in [Topic::Interactions, Topic::Consolidations] {
-        let (log, known) = (log(), home());
+        let log = log();
+        let known = home(&log);
         let history = lively_history(91, 6, 900);
         for chunk in history.chunks(300) {
             publish(&log, chunk);
@@ -64,7 +66,7 @@ fn a_topic_that_was_made_anew_and_has_grown_past_the_position_is_named() {
         }
         make_anew(&log, &topic);
         let before = records(&log, &Topic::Working).len();
-        for home in [known, home()] {
+        for home in [known, home(&log)] {
             let error = start(&log, &home, settings(16)).join().expect_err("other records are there");
             let source = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
             assert!(source.starts_with(&format!("{topic}/0 holds another record at offset")), "{error}: {source}");
@@ -82,10 +84,10 @@ fn anchors_of_another_log_are_ignored() {
     let marker = OpenFrom { interactions: Offset::new(5), consolidations: Offset::new(5), read };
     for partition in Partition::all(PARTITIONS) {
         let row = Working::Open { log: LogId::random(), partition, marker };
-        let record = envelope::working(row, Timestamp::EPOCH);
+        let record = envelope::working(log.ring(), None, row, Timestamp::EPOCH).expect("it needs no key");
         log.inner().append(&Topic::Working, partition, vec![record]).expect("room").wait().expect("it is durable");
     }
     publish(&log, &history);
-    run(&log, &home());
+    run(&log, &home(&log));
     assert_same(&windows(&log), &expected(&fold(&history)));
 }

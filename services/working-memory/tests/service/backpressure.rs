@@ -20,7 +20,8 @@ fn let_it_look(log: &Arc<BrittleLog>, times: u64) {
 #[test]
 fn nothing_is_read_ahead_of_what_is_durable() {
     let history = lively_history(31, 4, 1_000);
-    let (log, home, batch) = (log(), home(), 16);
+    let (log, batch) = (log(), 16);
+    let home = home(&log);
     publish(&log, &history);
     log.inner().hold();
     // Every batch closes a window.
@@ -57,7 +58,8 @@ fn nothing_is_read_ahead_of_what_is_durable() {
 fn a_full_queue_is_waited_out() {
     let history = lively_history(32, 4, 200);
     let limit = 256 << 10;
-    let (log, home) = (log_with(MemLogSettings { queue_bytes: limit, ..MemLogSettings::default() }), home());
+    let log = log_with(MemLogSettings { queue_bytes: limit, ..MemLogSettings::default() });
+    let home = home(&log);
     publish(&log, &history);
     log.inner().hold();
     let mut filler = Record { value: Some(Vec::new()), ..Record::default() };

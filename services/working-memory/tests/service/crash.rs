@@ -19,8 +19,8 @@ fn stride() -> usize {
 
 /// Runs the service until the log breaks, again and again, each time a little further; `run` says which rules hold and
 /// which store is used.
-fn crash_everywhere(log: &std::sync::Arc<BrittleLog>, mut run: impl FnMut(usize) -> (Rules, Option<Home>)) -> usize {
-    let kept = home();
+pub(crate) fn crash_everywhere(log: &std::sync::Arc<BrittleLog>, mut run: impl FnMut(usize) -> (Rules, Option<Home>)) -> usize {
+    let kept = home(&log);
     for (number, calls) in (1_u64..).step_by(stride()).enumerate() {
         let (rules, fresh) = run(number);
         let store = fresh.as_ref().unwrap_or(&kept);
@@ -58,7 +58,7 @@ fn a_crash_at_any_moment_leaves_the_windows_of_a_straight_line() {
     let log = log();
     publish(&log, &history);
     // Every second start finds its store gone.
-    let crashes = crash_everywhere(&log, |number| (Rules::default(), (number % 2 == 1).then(home)));
+    let crashes = crash_everywhere(&log, |number| (Rules::default(), (number % 2 == 1).then(|| home(&log))));
     assert!(crashes >= 8, "only {crashes} crashes");
     assert_same(&once(windows(&log)), &expected(&testkit::fold(&history)));
 }
@@ -71,7 +71,7 @@ fn windows_that_were_logged_stand_when_the_rules_change() {
     publish(&log, &history);
     let crashes = crash_everywhere(&log, |number| {
         let window_turns_max = [4, 7, 3][number % 3];
-        (Rules { window_turns_max, ..Rules::default() }, (number % 2 == 1).then(home))
+        (Rules { window_turns_max, ..Rules::default() }, (number % 2 == 1).then(|| home(&log)))
     });
     assert!(crashes >= 8, "only {crashes} crashes");
     let mut sizes = std::collections::BTreeSet::new();
@@ -102,7 +102,8 @@ pub(crate) fn accepted(folded: &testkit::Folded, subject: Handle) -> Vec<memory_
 #[test]
 fn the_second_half_continues_the_first_after_a_restart() {
     let history = lively_history(43, 6, 600);
-    let (log, kept) = (log(), home());
+    let log = log();
+    let kept = home(&log);
     for half in history.chunks(300) {
         publish(&log, half);
         let service = start(&log, &kept, settings(64));
@@ -117,14 +118,15 @@ fn the_second_half_continues_the_first_after_a_restart() {
 fn events_of_an_open_window_that_were_removed_stop_the_service() {
     let retention =
         RetentionByTopic { interactions: Retention::by_age(std::time::Duration::ZERO), ..RetentionByTopic::default() };
-    let (log, kept) = (log_with(MemLogSettings { retention, ..MemLogSettings::default() }), home());
+    let log = log_with(MemLogSettings { retention, ..MemLogSettings::default() });
+    let kept = home(&log);
     let history = lively_history(44, 6, 300);
     publish(&log, &history);
     let service = start(&log, &kept, settings(64));
     service.drain();
     let marked = |log: &BrittleLog| {
         let open = records(log, &Topic::Working).into_iter().filter_map(|(_, stored)| {
-            match envelope::read_working(&stored).expect("a row")? {
+            match envelope::read_working(log.ring(), &stored).expect("a row")? {
                 envelope::Working::Open { partition, marker, .. } => Some((partition, marker.interactions)),
                 envelope::Working::Boundary { .. } => None,
             }

@@ -26,7 +26,7 @@ struct Process {
 }
 
 fn process(log: &Arc<BrittleLog>, rules: Rules) -> Process {
-    let (home, handle) = (home(), Arc::new(StoppableLog::new(Arc::<BrittleLog>::clone(log))));
+    let (home, handle) = (home(&log), Arc::new(StoppableLog::new(Arc::<BrittleLog>::clone(log))));
     let (ownership, hand) = Scripted::new();
     let port: Arc<dyn EventLog> = Arc::<StoppableLog>::clone(&handle);
     let service = start_owning(port, &home, settings(16), rules, WorkingMemory::apply, Box::new(ownership));
@@ -111,7 +111,7 @@ fn zombies(seed: u64, history: &[(Handle, Recorded)], rules: [Rules; 3]) -> Arc<
 /// The newest row of every key of `working` is the highest that was ever written, once compaction has been there.
 fn assert_states(log: &Arc<BrittleLog>, ends: &BTreeMap<Handle, Seq>) {
     log.maintain(Timestamp::from_seconds(i64::from(u32::MAX))).expect("it compacts");
-    let home = home();
+    let home = home(&log);
     let port: Arc<dyn EventLog> = Arc::<BrittleLog>::clone(log);
     let replica = Replica::new(port, Arc::clone(&home.store), Limits::default());
     for partition in all() {
@@ -172,17 +172,22 @@ fn windows_that_overlap_cover_every_event_once() {
     assert!(overlaps > 0, "no windows overlapped");
 }
 
-/// The newest record of a key of `working`.
-fn newest(log: &BrittleLog, key: &[u8]) -> Stored {
+/// What the newest record of a key of `working` says: sealed anew, the same row has other bytes.
+fn newest(log: &BrittleLog, key: &[u8]) -> Option<Working> {
     let found = records(log, &Topic::Working).into_iter().rfind(|(_, stored)| stored.record.key == key);
-    found.expect("it was written").1
+    read(log, &found.expect("it was written").1)
+}
+
+fn read(log: &BrittleLog, stored: &Stored) -> Option<Working> {
+    envelope::read_working(log.ring(), stored).expect("a row")
 }
 
 // law: L05
 #[test]
 fn an_older_row_of_a_former_owner_is_written_over() {
     let history = lively_history(83, 3, 300);
-    let (log, home) = (log(), home());
+    let log = log();
+    let home = home(&log);
     publish(&log, &history);
     let service = start(&log, &home, settings(8));
     service.drain();
@@ -192,7 +197,7 @@ fn an_older_row_of_a_former_owner_is_written_over() {
         |record| drop(log.inner().append(&Topic::Working, partition, vec![record]).expect("there is room").wait());
     let folded = fold(&history);
     let begins = |(of, stored): &(Partition, Stored)| {
-        let read = envelope::read_interaction(stored).expect("an event").expect("no tombstone");
+        let read = envelope::read_interaction(log.ring(), stored).expect("an event").expect("no tombstone");
         let first = folded.people[&read.0].working.window().first().map(|turn| turn.event.id.clone());
         *of == partition && first.is_some_and(|id| id == read.1.event.id)
     };
@@ -202,20 +207,21 @@ fn an_older_row_of_a_former_owner_is_written_over() {
     let is_last = |marker: &OpenFrom| (marker.interactions, marker.consolidations) == last;
     let marked = || {
         records(&log, &Topic::Working).into_iter().rfind(|(of, stored)| {
-            let row = envelope::read_working(stored).expect("a row");
+            let row = envelope::read_working(log.ring(), stored).expect("a row");
             *of == partition && matches!(row, Some(Working::Open { marker, .. }) if is_last(&marker))
         })
     };
     wait_until(DEADLINE, "a position was noted", || marked().is_some());
     let rows = [subject.as_bytes().to_vec(), marked().expect("it was noted").1.record.key];
-    let wanted = rows.clone().map(|key| newest(&log, &key).record.value);
+    let wanted = rows.clone().map(|key| newest(&log, &key));
     let older = records(&log, &Topic::Working).into_iter().find(|(_, stored)| stored.record.key == rows[0]);
-    let older = older.expect("a row").1.record;
-    assert_ne!(older.value, wanted[0]);
-    put(older);
+    let older = older.expect("a row").1;
+    assert_ne!(read(&log, &older), wanted[0]);
+    put(older.record);
     let marker = OpenFrom { interactions: Offset::new(1), ..OpenFrom::default() };
-    put(envelope::working(Working::Open { log: log.id(), partition, marker }, Timestamp::EPOCH));
-    wait_until(DEADLINE, "both are written over", || rows.clone().map(|key| newest(&log, &key).record.value) == wanted);
+    let row = Working::Open { log: log.id(), partition, marker };
+    put(envelope::working(log.ring(), None, row, Timestamp::EPOCH).expect("it needs no key"));
+    wait_until(DEADLINE, "both are written over", || rows.clone().map(|key| newest(&log, &key)) == wanted);
     assert_eq!(service.metric("memos_working_memory_rows_written_again_total"), 2);
     service.stop().expect("it was told to");
 }
@@ -223,7 +229,7 @@ fn an_older_row_of_a_former_owner_is_written_over() {
 /// A process that stands still while it reads what others have folded.
 fn in_the_middle_of_a_takeover(log: &Arc<BrittleLog>) -> Process {
     publish(log, &lively_history(84, 7, 900));
-    let first = start(log, &home(), settings(8));
+    let first = start(log, &home(&log), settings(8));
     first.drain();
     first.stop().expect("it was told to");
     let heir = process(log, Rules::default());

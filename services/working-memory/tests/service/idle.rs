@@ -18,7 +18,8 @@ fn said(user: &str) -> (Handle, Recorded) {
 
 fn ticks(log: &BrittleLog, of: Handle) -> usize {
     let events = records(log, &Topic::Interactions);
-    let read = events.iter().filter_map(|(_, stored)| envelope::read_interaction(stored).expect("an event"));
+    let read =
+        events.iter().filter_map(|(_, stored)| envelope::read_interaction(log.ring(), stored).expect("an event"));
     read.filter(|(subject, recorded)| {
         *subject == of && matches!(recorded.event.control.as_deref(), Some(Control::IdleTick { .. }))
     })
@@ -28,7 +29,8 @@ fn ticks(log: &BrittleLog, of: Handle) -> usize {
 // law: L03
 #[test]
 fn a_tick_comes_once_and_closes_the_window() {
-    let (log, home) = (log(), home());
+    let log = log();
+    let home = home(&log);
     let settings = Settings { idle_tick_seconds: 60, ..Settings::default() };
     let people: Vec<(Handle, Recorded)> = ["alice", "bob", "carol"].into_iter().map(said).collect();
     let service = start(&log, &home, settings.clone());
@@ -39,7 +41,7 @@ fn a_tick_comes_once_and_closes_the_window() {
     }
     service.stop().expect("it was told to");
     // Who reads everything again sees the same ticks and makes no others.
-    let again = start(&log, &crate::kit::home(), settings);
+    let again = start(&log, &crate::kit::home(&log), settings);
     publish(&log, &[said("dora")]);
     wait_until(DEADLINE, "the silence is noticed", || windows(&log).contains_key(&said("dora").0));
     again.stop().expect("it was told to");
@@ -54,7 +56,8 @@ fn a_tick_comes_once_and_closes_the_window() {
 
 #[test]
 fn nobody_is_ticked_who_has_just_spoken() {
-    let (log, home) = (log(), home());
+    let log = log();
+    let home = home(&log);
     let (alice, mut fresh) = said("alice");
     fresh.arrived = Timestamp::from_seconds(now().micros() / 1_000_000);
     publish(&log, &[(alice, fresh), said("bob")]);

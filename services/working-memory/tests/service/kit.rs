@@ -32,13 +32,14 @@ pub(crate) fn log_with(settings: MemLogSettings) -> Arc<BrittleLog> {
 /// A store in a directory of its own.
 pub(crate) struct Home {
     pub(crate) store: Arc<Store>,
-    _dir: TempDir,
+    pub(crate) dir: TempDir,
 }
 
-pub(crate) fn home() -> Home {
+pub(crate) fn home(log: &BrittleLog) -> Home {
     let dir = tempfile::tempdir().expect("a directory");
-    let store = Store::open(dir.path(), testkit::secret(), &memory_store::Settings::default()).expect("a new store");
-    Home { store: Arc::new(store), _dir: dir }
+    let store = Store::open(dir.path(), testkit::secret(), log.ring().clone(), &memory_store::Settings::default())
+        .expect("a new store");
+    Home { store: Arc::new(store), dir }
 }
 
 /// The events of these histories are years old; nothing is to happen because of that.
@@ -48,8 +49,7 @@ pub(crate) fn settings(batch_records: usize) -> Settings {
 
 pub(crate) fn publish(log: &BrittleLog, history: &History) {
     for (subject, recorded) in history {
-        let Recorded { tenant, arrived, event, .. } = recorded.clone();
-        let record = envelope::interaction(*subject, tenant, arrived, event);
+        let record = testkit::seal::interaction(log.ring(), *subject, recorded);
         let appended = log.inner().append(&Topic::Interactions, subject.partition(PARTITIONS), vec![record]);
         appended.expect("there is room").wait().expect("it is durable");
     }
@@ -70,7 +70,7 @@ pub(crate) fn records(log: &BrittleLog, topic: &Topic) -> Vec<(Partition, Stored
 pub(crate) fn windows(log: &BrittleLog) -> Windows {
     let mut windows = Windows::new();
     for (_, stored) in records(log, &Topic::Consolidations) {
-        let window = envelope::read_consolidation(&stored).expect("it is one").expect("it is no tombstone");
+        let window = envelope::read_consolidation(log.ring(), &stored).expect("it is one").expect("it is no tombstone");
         windows.entry(window.subject).or_default().push(window);
     }
     windows

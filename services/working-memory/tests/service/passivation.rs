@@ -10,7 +10,8 @@ fn the_service_logs_the_windows_of_a_straight_line_in_batches_of_any_size() {
     let history = lively_history(11, 9, 1_200);
     let wanted = expected(&testkit::fold(&history));
     for batch in [1, 7, 4_096] {
-        let (log, home) = (log(), home());
+        let log = log();
+        let home = home(&log);
         publish(&log, &history);
         let service = start(&log, &home, settings(batch));
         service.drain();
@@ -23,7 +24,8 @@ fn the_service_logs_the_windows_of_a_straight_line_in_batches_of_any_size() {
 #[test]
 fn one_place_in_ram_for_many_subjects_gives_the_same_windows() {
     let history = lively_history(12, 9, 1_200);
-    let (log, home) = (log(), home());
+    let log = log();
+    let home = home(&log);
     publish(&log, &history);
     let settings = working_memory::Settings { active_max: 1, ..settings(7) };
     let service = start(&log, &home, settings);

@@ -39,7 +39,7 @@ fn poisoned(history: &[(Handle, Recorded)], every: usize) -> (Vec<(Handle, Recor
 /// The events that lie in `dead-letters`, by the id of their letter and of the event.
 fn buried(log: &testkit::BrittleLog) -> BTreeSet<(String, String)> {
     let letters = records(log, &Topic::DeadLetters).into_iter().map(|(_, stored)| {
-        let letter = DeadLetter::from_record(&stored.record).expect("a dead letter");
+        let letter = DeadLetter::from_record(log.ring(), &stored.record).expect("a dead letter");
         assert_eq!((letter.reason.as_str(), &letter.found.topic), ("panicked", &Topic::Interactions));
         let event = letter.original.header("ce_id").map(|id| String::from_utf8_lossy(id).into_owned());
         (letter.id.to_string(), event.expect("every interaction names its event"))
@@ -54,7 +54,8 @@ fn a_poison_is_buried_alone_and_nobody_else_notices() {
     let (with_poison, planted) = poisoned(&history, 40);
     let wanted = expected(&testkit::fold(&history));
     for batch in [1, 16, 4_096] {
-        let (log, home) = (log(), home());
+        let log = log();
+        let home = home(&log);
         publish(&log, &with_poison);
         let service = start_with(&log, &home, settings(batch), Rules::default(), fold);
         service.drain();
@@ -81,7 +82,7 @@ fn a_poison_that_is_met_again_after_a_restart_makes_the_same_letter() {
     let log = log();
     publish(&log, &with_poison);
     for _ in 0..3 {
-        let service = start_with(&log, &home(), settings(16), Rules::default(), fold);
+        let service = start_with(&log, &home(&log), settings(16), Rules::default(), fold);
         service.drain();
         service.stop().expect("a poison ends nothing");
     }

@@ -30,7 +30,7 @@ const HEADER: &str = "memos_log";
 const TICK: Duration = Duration::from_millis(100);
 
 /// The topics whose certificates stay.
-pub(super) const KEPT: [Topic; 2] = [Topic::Memories, Topic::Working];
+pub(super) const KEPT: [Topic; 3] = [Topic::Memories, Topic::Working, Topic::Keys];
 
 /// A partition of a kept topic, and the certificate in it.
 pub(super) type Certificates = BTreeMap<(Topic, Partition), Option<LogId>>;

@@ -14,7 +14,7 @@ fn ageing() -> BTreeMap<Topic, BTreeMap<String, String>> {
     let properties = |topic: &Topic| {
         let mut properties = vec![("segment.ms", "300"), ("file.delete.delay.ms", "100")];
         match topic {
-            Topic::Working | Topic::Memories => properties.extend([
+            Topic::Working | Topic::Memories | Topic::Keys => properties.extend([
                 ("delete.retention.ms", "2000"),
                 ("max.compaction.lag.ms", "500"),
                 ("min.cleanable.dirty.ratio", "0.01"),

@@ -106,10 +106,10 @@ fn a_compacted_topic_that_was_made_anew_stops_everybody() {
 fn another_logs_topic_under_the_same_name_is_recognised() {
     let settings = settings(BROKER.bootstrap());
     new_log(&settings);
-    for topic in [Topic::Memories, Topic::Working] {
+    for topic in [Topic::Memories, Topic::Working, Topic::Keys] {
         delete(&settings, &topic);
     }
-    // With both gone nothing says which log it was, so the other topics have to: they are not empty.
+    // With all of them gone nothing says which log it was, so the other topics have to: they are not empty.
     let refused = topics::ensure(&settings, &topic_settings());
     assert!(matches!(refused, Err(Error::CreatedAnew { .. })), "{refused:?}");
 }

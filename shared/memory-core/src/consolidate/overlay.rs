@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 
 use crate::bank::Bank;
+use crate::consolidation::Owner;
 use crate::ids::MemoryId;
 use crate::memory::Memory;
 use crate::similar::Signature;
+use crate::time::Timestamp;
 
 pub(super) struct Overlay<'a> {
     bank: &'a Bank,
-    /// What the window changed; `None` is a deleted memory.
-    changed: BTreeMap<MemoryId, Option<Memory>>,
+    /// What the window changed.
+    changed: BTreeMap<MemoryId, Memory>,
 }
 
 impl<'a> Overlay<'a> {
@@ -20,25 +22,25 @@ impl<'a> Overlay<'a> {
 
     pub(super) fn get(&self, id: MemoryId) -> Option<&Memory> {
         match self.changed.get(&id) {
-            Some(changed) => changed.as_ref(),
+            Some(changed) => Some(changed),
             None => self.bank.get(id),
         }
     }
 
     pub(super) fn changed(&mut self, memory: Memory) {
-        self.changed.insert(memory.id, Some(memory));
+        self.changed.insert(memory.id, memory);
     }
 
-    pub(super) fn removed(&mut self, id: MemoryId) {
-        self.changed.insert(id, None);
+    pub(super) fn owner(&self) -> Option<&Owner> {
+        self.bank.owner()
+    }
+
+    pub(super) fn forgotten(&self) -> Option<Timestamp> {
+        self.bank.forgotten()
     }
 
     pub(super) fn len(&self) -> usize {
-        let added =
-            self.changed.iter().filter(|(id, memory)| memory.is_some() && self.bank.get(**id).is_none()).count();
-        let removed =
-            self.changed.iter().filter(|(id, memory)| memory.is_none() && self.bank.get(**id).is_some()).count();
-        self.bank.len() + added - removed
+        self.bank.len() + self.changed.keys().filter(|id| self.bank.get(**id).is_none()).count()
     }
 
     /// The memory most like `signature`, as [`Bank::most_alike`] says, with the window's own changes in view.
@@ -53,12 +55,7 @@ impl<'a> Overlay<'a> {
             .most_alike(signature, merge_at, |memory| !self.changed.contains_key(&memory.id) && eligible(memory));
         let likeness = |memory: &Memory| signature.likeness(&Signature::of(&memory.text));
         let stored = stored.and_then(|id| self.bank.get(id)).map(|memory| (likeness(memory), memory.id));
-        let fresh = self
-            .changed
-            .values()
-            .flatten()
-            .filter(|memory| eligible(memory))
-            .map(|memory| (likeness(memory), memory.id));
+        let fresh = self.changed.values().filter(|memory| eligible(memory)).map(|memory| (likeness(memory), memory.id));
         let alike = fresh.filter(|(likeness, _)| *likeness >= merge_at).chain(stored);
         alike.max_by(|(a, a_id), (b, b_id)| a.cmp(b).then(b_id.cmp(a_id))).map(|(_, id)| id)
     }

@@ -1,5 +1,7 @@
 use std::collections::BTreeSet;
 
+mod forgetting;
+
 use serde_json::{Value, json};
 
 use super::*;
@@ -10,7 +12,7 @@ use crate::position::Offset;
 use crate::refold::{Rows, refold};
 use crate::rules::Rules;
 use crate::snapshot;
-use crate::subject::{HashSecret, Subject, TenantId};
+use crate::subject::{HashSecret, Subject, TenantId, TenantTag};
 use crate::time::Timestamp;
 use crate::working_memory::WorkingMemory;
 
@@ -41,9 +43,10 @@ impl Person {
         let recorded = Recorded { tenant, arrived, offset: Offset::new(self.events), event: event.into() };
         self.events += 1;
         for closed in self.working.apply(&Rules::default(), &recorded).closed {
-            let step = consolidate(&self.rows.bank(), &closed.consolidation, None);
-            self.rows.apply(&step).expect("the next step");
-            self.steps.push(step);
+            for step in self.rows.decide(&closed.consolidation, TenantTag::from_bytes([0; 16]), None) {
+                self.rows.apply(&step).expect("the next step");
+                self.steps.push(step);
+            }
         }
         EventId::try_new(id).expect("an id")
     }
@@ -260,8 +263,17 @@ fn altering_any_memory_changes_the_hash() {
 fn the_bank_in_ram_after_steps_is_the_bank_loaded_from_rows() {
     let person = lively();
     let mut bank = Bank::default();
+    let mut rows = Rows::default();
+    let after_forgets = person.steps.iter().filter_map(|step| {
+        rows.apply(step).expect("the next step");
+        Bank::is_replaced_by(step).then(|| rows.bank())
+    });
+    let mut later = after_forgets.collect::<Vec<_>>().into_iter();
     for step in &person.steps {
         bank.apply(step);
+        if Bank::is_replaced_by(step) {
+            bank = later.next().expect("one for each forget");
+        }
     }
     let loaded = person.rows.bank();
     let texts = |bank: &Bank| bank.memories().cloned().collect::<Vec<_>>();

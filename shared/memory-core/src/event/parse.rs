@@ -142,17 +142,11 @@ fn event_type(object: &Map<String, Value>) -> Result<EventType, Refused> {
         "delete" => EventType::Delete,
         "feedback" => EventType::Feedback,
         "consent" => EventType::Consent,
+        "forget" => EventType::Forget,
         "session_end" => EventType::SessionEnd,
         "idle_tick" => return Err(Refused::invalid("type", "idle_tick is written by memos itself; send session_end")),
-        "forget" => {
-            return Err(Refused::new(
-                "unsupported",
-                "type",
-                "forgetting a whole subject is not built yet; delete single memories",
-            ));
-        }
         _ => {
-            let known = "turn, note, remember, correct, delete, feedback, consent, session_end";
+            let known = "turn, note, remember, correct, delete, feedback, consent, forget, session_end";
             return Err(Refused::invalid("type", format!("is not a type of event; use one of {known}")));
         }
     })
@@ -178,13 +172,17 @@ fn role(object: &Map<String, Value>) -> Result<Option<Role>, Refused> {
 }
 
 fn origin(object: &Map<String, Value>) -> Result<Option<Origin>, Refused> {
+    origin_in(object, "origin")
+}
+
+fn origin_in(object: &Map<String, Value>, field: &str) -> Result<Option<Origin>, Refused> {
     let Some(name) = text(object, "origin")? else { return Ok(None) };
     Ok(Some(match name {
         "user" => Origin::User,
         "assistant" => Origin::Assistant,
         "tool" => Origin::Tool,
         "third_party" => Origin::ThirdParty,
-        _ => return Err(Refused::invalid("origin", "must be user, assistant, tool or third_party")),
+        _ => return Err(Refused::invalid(field, "must be user, assistant, tool or third_party")),
     }))
 }
 

@@ -15,7 +15,7 @@ use memory_store::{Record, Store, Verdict};
 use testkit::Random;
 use uuid::Uuid;
 
-use crate::kit::{ONE, open};
+use crate::kit::{ONE, open, ring, sealed};
 
 const LOG: LogId = LogId::new(Uuid::from_u128(10));
 const SUBJECTS: u8 = 2;
@@ -133,7 +133,7 @@ impl World {
         let share = rows.len().div_ceil(parts as usize).max(1);
         for part in 0..parts {
             let rows = rows.iter().skip(part as usize * share).take(share).cloned().collect();
-            self.queue(writer, of, Body::Snapshot { part, parts, rows });
+            self.queue(writer, of, Body::Snapshot { part, parts, rows, erased: None });
         }
     }
 
@@ -143,7 +143,7 @@ impl World {
         let consumed =
             Some(Consumed { log: LOG.uuid(), partition: ONE, next: Offset::new(self.log.len() as u64), anchor: None });
         let step = Step { subject: of, number: view.rows.next_step(), body, consumed };
-        let record = envelope::step_after(&step, *name, view.after, Timestamp::EPOCH);
+        let record = sealed(&step, *name, view.after);
         assert!(view.rows.apply(&step).expect("it follows"));
         waiting.push_back((Stored { offset: Offset::FIRST, record }, step, view.last));
     }
@@ -245,7 +245,7 @@ impl World {
 
 /// Reads a log in batches of random sizes, opening the store anew now and then; answers the verdicts by offset.
 fn read(dir: &std::path::Path, log: &[Stored], random: &mut Random, most: usize) -> (Store, BTreeMap<u64, Verdict>) {
-    let records: Vec<Record> = log.iter().map(|stored| Record::read(stored).expect("it reads")).collect();
+    let records: Vec<Record> = log.iter().map(|stored| Record::read(ring(), stored).expect("it reads")).collect();
     let (mut store, mut verdicts, mut rest) = (open(dir), BTreeMap::new(), records.as_slice());
     while !rest.is_empty() {
         let (batch, later) = rest.split_at(rest.len().min(1 + random.index(most)));

@@ -10,7 +10,7 @@ use memory_core::{Seq, Step, StepNumber};
 use memory_store::Record;
 use testkit::{Person, fold, lively_history};
 
-use crate::kit::{ONE, WRITER, append, apply_all, apply_next, dump, log_of, open, replica};
+use crate::kit::{ONE, WRITER, append, apply_all, apply_next, dump, log_of, open, replica, ring};
 
 // law: L06
 #[test]
@@ -98,6 +98,7 @@ fn a_bank_that_is_loaded_while_steps_are_applied_has_exactly_the_steps_that_its_
     person.tell("I moved to Berlin with my sister Anna in March.");
     person.end();
     let dir = tempfile::tempdir().expect("a directory");
+    let sealed_with = Some(testkit::seal::key(ring(), person.handle(), Seq::FIRST));
     let (store, done, log) = (open(dir.path()), AtomicBool::new(false), LogId::random());
     std::thread::scope(|scope| {
         let reader = scope.spawn(|| {
@@ -117,7 +118,7 @@ fn a_bank_that_is_loaded_while_steps_are_applied_has_exactly_the_steps_that_its_
             }
             let step = numbered(&person.steps[0], number);
             let key = envelope::step_key(step.subject, step.number, WRITER);
-            let record = Record { offset: Offset::new(number), key, after: None, step: Some(step) };
+            let record = Record { offset: Offset::new(number), key, after: None, step: Some(step), sealed_with };
             store.apply(log, ONE, &[record], Offset::new(number + 1), None).expect("it applies");
         }
         assert!(reader.join().expect("the reader did not fail"), "a bank did not have the steps that its number says");

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
+use event_log::envelope::After;
 use event_log::{EventLog, Limits, MemLog, Offset, Partition, Stored, Timestamp, Topic, anchor, envelope};
 use memory_core::dump::{self, Dump, DumpHash};
 use memory_core::refold::Rows;
-use memory_core::{Handle, Step};
+use keyring::Keyring;
+use memory_core::{Handle, Seq, Step};
 use memory_store::{Chain, Error, Place, Record, Replica, Settings, Store, Verdict};
 use testkit::secret;
 use uuid::Uuid;
@@ -16,8 +18,19 @@ pub(crate) const ONE: Partition = Partition::new(0);
 pub(crate) const WRITER: Uuid = Uuid::from_u128(1);
 pub(crate) const RIVAL: Uuid = Uuid::from_u128(2);
 
+/// The keys of all stores here but those of tests that destroy some.
+static RING: LazyLock<Keyring> = LazyLock::new(testkit::ring);
+
+pub(crate) fn ring() -> &'static Keyring {
+    &RING
+}
+
 pub(crate) fn open(dir: &Path) -> Store {
-    Store::open(dir, secret(), &Settings::default()).expect("the store opens")
+    open_with(dir, ring())
+}
+
+pub(crate) fn open_with(dir: &Path, ring: &Keyring) -> Store {
+    Store::open(dir, secret(), ring.clone(), &Settings::default()).expect("the store opens")
 }
 
 pub(crate) fn limits(records: usize) -> Limits {
@@ -29,10 +42,15 @@ pub(crate) fn replica(log: &Arc<MemLog>, dir: &Path, batch: usize) -> Replica {
     Replica::new(log, Arc::new(open(dir)), limits(batch))
 }
 
+/// The record of a step. All of a subject are sealed with one key: what matters where keys die is tested there.
+pub(crate) fn sealed(step: &Step, writer: Uuid, after: Option<After>) -> event_log::Record {
+    testkit::seal::step(ring(), Seq::FIRST, step, writer, after)
+}
+
 /// Appends what one writer decided; every subject's steps to its partition.
 pub(crate) fn append(log: &MemLog, writer: Uuid, steps: &[Step]) {
     for step in steps {
-        let record = envelope::step(step, writer, Timestamp::EPOCH);
+        let record = sealed(step, writer, None);
         put(log, step.subject.partition(log.partitions()), record);
     }
 }
@@ -51,11 +69,11 @@ impl Line {
     /// The record of a step that a writer decides now, having read everything.
     pub(crate) fn decide(&self, writer: Uuid, step: &Step) -> event_log::Record {
         let after = self.chains.get(&step.subject).and_then(Chain::after);
-        envelope::step_after(step, writer, after, Timestamp::EPOCH)
+        sealed(step, writer, after)
     }
 
     pub(crate) fn write(&mut self, record: event_log::Record) {
-        let read = Record::read(&Stored { offset: Offset::FIRST, record: record.clone() }).expect("a step");
+        let read = Record::read(ring(), &Stored { offset: Offset::FIRST, record: record.clone() }).expect("a step");
         let (link, step) = (read.link().expect("a step"), read.step.expect("a step"));
         let chain = self.chains.entry(step.subject).or_default();
         if chain.place(&link) == Place::Next {
@@ -93,7 +111,7 @@ pub(crate) fn read_all(log: &MemLog, partition: Partition) -> Vec<Stored> {
 
 /// What a replica hands to the store.
 pub(crate) fn records(stored: &[Stored]) -> Vec<Record> {
-    stored.iter().map(|stored| Record::read(stored).expect("a step reads back")).collect()
+    stored.iter().map(|stored| Record::read(ring(), stored).expect("a step reads back")).collect()
 }
 
 /// Applies the next batch of a partition; `None` at the end.

@@ -7,13 +7,13 @@ use event_log::{EventLog, Partition, Topic};
 use memory_store::{Error, ErrorKind, Settings, Store};
 use testkit::{fold, lively_history, secret, wait_until};
 
-use crate::kit::{ONE, apply_all, apply_next, dump, hash, log_of, open, oracle, read_all, records};
+use crate::kit::{ONE, apply_all, apply_next, dump, hash, log_of, open, oracle, read_all, records, ring};
 
 #[test]
 fn a_second_writer_is_told_that_another_process_has_the_store() {
     let dir = tempfile::tempdir().expect("a directory");
     let first = open(dir.path());
-    let error = Store::open(dir.path(), secret(), &Settings::default()).expect_err("it is taken");
+    let error = Store::open(dir.path(), secret(), ring().clone(), &Settings::default()).expect_err("it is taken");
     assert!(matches!(error, Error::Open { .. }), "{error}");
     assert_eq!(error.kind(), ErrorKind::Operator);
     assert!(error.to_string().contains("stop it first"), "{error}");
@@ -29,12 +29,12 @@ fn a_reader_beside_the_writer_sees_the_store_as_it_was_when_it_was_opened() {
     let store = open(dir.path());
     apply_next(&log, &store, ONE, 20).expect("there are more");
     let then = dump(&store);
-    let reader = Store::open_read_only(dir.path(), secret()).expect("it opens beside the writer");
+    let reader = Store::open_read_only(dir.path(), secret(), ring().clone()).expect("it opens beside the writer");
     assert_eq!(dump(&reader), then, "what was not flushed is seen as well");
     apply_all(&log, &store, 20);
     store.flush().expect("it flushes");
     assert_eq!((dump(&reader), dump(&store)), (then, folded.hash()));
-    assert_eq!(dump(&Store::open_read_only(dir.path(), secret()).expect("it opens")), folded.hash());
+    assert_eq!(dump(&Store::open_read_only(dir.path(), secret(), ring().clone()).expect("it opens")), folded.hash());
     assert!(store.disk_bytes() > 0);
 }
 
@@ -63,7 +63,7 @@ fn a_reader_that_opens_while_the_writer_flushes_sees_the_rows_below_its_position
             done.store(true, Ordering::SeqCst);
         });
         while !done.load(Ordering::SeqCst) {
-            let reader = match Store::open_read_only(dir.path(), secret()) {
+            let reader = match Store::open_read_only(dir.path(), secret(), ring().clone()) {
                 Ok(reader) => reader,
                 Err(Error::Busy { .. }) => continue,
                 Err(error) => panic!("{error:?}"),
@@ -74,13 +74,13 @@ fn a_reader_that_opens_while_the_writer_flushes_sees_the_rows_below_its_position
             readers.fetch_add(1, Ordering::SeqCst);
         }
     });
-    assert_eq!(dump(&Store::open_read_only(dir.path(), secret()).expect("nobody writes")), folded.hash());
+    assert_eq!(dump(&Store::open_read_only(dir.path(), secret(), ring().clone()).expect("nobody writes")), folded.hash());
 }
 
 #[test]
 fn a_reader_makes_no_store() {
     let dir = tempfile::tempdir().expect("a directory");
-    let error = Store::open_read_only(&dir.path().join("nothing"), secret()).expect_err("there is none");
+    let error = Store::open_read_only(&dir.path().join("nothing"), secret(), ring().clone()).expect_err("there is none");
     assert!(matches!(error, Error::Open { .. }), "{error}");
 }
 
@@ -88,7 +88,7 @@ fn a_reader_makes_no_store() {
 fn a_reader_cannot_write() {
     let dir = tempfile::tempdir().expect("a directory");
     drop(open(dir.path()));
-    let reader = Store::open_read_only(dir.path(), secret()).expect("it opens");
+    let reader = Store::open_read_only(dir.path(), secret(), ring().clone()).expect("it opens");
     let error = reader.forget_spilled(Partition::new(0), 1).expect_err("it only reads");
     assert!(matches!(error, Error::Io { .. }), "{error}");
 }

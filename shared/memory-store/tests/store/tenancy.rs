@@ -5,11 +5,11 @@ use event_log::{LogId, Offset};
 use memory_core::refold::Rows;
 use memory_core::snapshot;
 use memory_core::working_memory::WorkingMemory;
-use memory_core::{Handle, Step, StepNumber};
+use memory_core::{Handle, Seq, Step, StepNumber};
 use memory_store::Record;
-use testkit::{Person, events};
+use testkit::{Person, events, seal};
 
-use crate::kit::{ONE, WRITER, open};
+use crate::kit::{ONE, WRITER, open, ring};
 
 /// Handles at both ends of the range, and pairs with nothing between them.
 const NEIGHBOURS: [u128; 9] =
@@ -39,6 +39,7 @@ fn apply(store: &memory_store::Store, steps: &[Step]) {
         key: event_log::envelope::step_key(step.subject, step.number, WRITER),
         after: None,
         step: Some(step.clone()),
+        sealed_with: Some(seal::key(ring(), step.subject, Seq::FIRST)),
     };
     let records: Vec<Record> = steps.iter().map(records).collect();
     store.apply(LogId::new(WRITER), ONE, &records, Offset::FIRST, None).expect("it applies");
@@ -90,7 +91,8 @@ fn a_snapshot_replaces_the_rows_of_no_neighbour() {
     for (emptied, person) in &people {
         let first = store.next_step(*emptied).expect("a number");
         apply(&store, &snapshot::steps(*emptied, first, Vec::new()));
-        assert_eq!(store.rows(*emptied).expect("rows").iter().count(), 0);
+        let left = store.rows(*emptied).expect("rows");
+        assert!(left.iter().all(memory_core::step::Row::is_bare), "nothing is left but the number of the next window");
         for (other, neighbour) in people.iter().filter(|(other, _)| other > emptied) {
             assert!(store.rows(*other).expect("rows").iter().eq(neighbour.rows.iter()), "{emptied} took from {other}");
         }
@@ -110,6 +112,8 @@ fn neighbours_in_working_memory_are_told_apart() {
         .map(|(place, number)| {
             let mut state = person(place).working.state().clone();
             state.subject = handle(*number);
+            // A state is sealed with a key that was made before it is written.
+            let _ = seal::key(ring(), state.subject, state.key_since);
             WorkingMemory::resume(state)
         })
         .collect();
@@ -117,7 +121,7 @@ fn neighbours_in_working_memory_are_told_apart() {
     for memory in full {
         let boundary = Box::new(memory.state().clone());
         store.apply_working(log, ONE, &[Working::Boundary { log, boundary }], Offset::new(1)).expect("it applies");
-        store.spill(memory).expect("it is put aside");
+        store.spill(memory, seal::key(ring(), memory.state().subject, Seq::FIRST)).expect("it is put aside");
     }
     let nobody = empty.state().subject;
     assert_eq!((store.boundary(log, nobody).expect("reads"), store.unspill(nobody).expect("reads")), (None, None));

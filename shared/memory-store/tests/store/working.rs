@@ -2,19 +2,26 @@
 
 use event_log::envelope::{Anchors, OpenFrom, Working};
 use event_log::{LogId, Offset, Partition};
+use keyring::KeyId;
 use memory_core::working_memory::Boundary;
 use memory_core::{Generation, Seq};
 use memory_store::Overwritten;
 use testkit::{Person, Random};
 use uuid::Uuid;
 
-use crate::kit::{ONE, open};
+use crate::kit::{ONE, open, ring};
 
 const LOG: LogId = LogId::new(Uuid::from_u128(10));
 const OTHER: LogId = LogId::new(Uuid::from_u128(11));
 
+fn key_of(person: &Person) -> KeyId {
+    testkit::seal::key(ring(), person.handle(), person.working.state().key_since)
+}
+
 fn boundary(generation: u32, next: u64) -> Boundary {
-    let mut state = Person::new("t", "u").working.state().clone();
+    let person = Person::new("t", "u");
+    let _ = key_of(&person);
+    let mut state = person.working.state().clone();
     state.generation = Generation::new(generation);
     state.next = Seq::new(next);
     state.folded = Offset::new(next * 10 + 1);
@@ -144,7 +151,7 @@ fn a_subject_that_was_put_aside_comes_back_as_it_was_once() {
     assert_eq!(person.working.window().len(), 5, "its window is open");
     let dir = tempfile::tempdir().expect("a directory");
     let store = open(dir.path());
-    store.spill(&person.working).expect("it is put aside");
+    store.spill(&person.working, key_of(&person)).expect("it is put aside");
     let mut back = store.unspill(person.handle()).expect("it reads").expect("it is there");
     assert_eq!(back, person.working);
     assert_eq!(store.unspill(person.handle()).expect("it reads"), None);
@@ -164,7 +171,7 @@ fn what_an_earlier_owner_put_aside_is_thrown_away_and_nothing_else() {
     let dir = tempfile::tempdir().expect("a directory");
     let store = open(dir.path());
     for person in [&anna, &ben] {
-        store.spill(&person.working).expect("it is put aside");
+        store.spill(&person.working, key_of(person)).expect("it is put aside");
     }
     let kept = anna.working.state().clone();
     store.apply_working(LOG, ONE, &[row(LOG, &kept)], Offset::new(1)).expect("it applies");

@@ -1,14 +1,23 @@
 //! Whose memory a route is about, and what a list of memories is narrowed by.
 
+use std::fmt;
+
 use memory_core::Kind;
 use serde_json::Value;
 
 /// The owner in a route.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Owner<'a> {
     User(&'a str),
     Agent(&'a str),
     Session(&'a str),
+}
+
+/// The redacting form: who it is stays out of logs.
+impl fmt::Debug for Owner<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Owner({}, redacted)", self.collection())
+    }
 }
 
 impl<'a> Owner<'a> {
@@ -28,7 +37,7 @@ impl<'a> Owner<'a> {
 }
 
 /// Which memories to list; the default is the first page of all active ones.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub struct MemoriesQuery {
     /// 1 to 200; the server's default when `None`.
     pub limit: Option<usize>,
@@ -37,6 +46,18 @@ pub struct MemoriesQuery {
     pub kinds: Vec<Kind>,
     pub filters: Option<Value>,
     pub include_inactive: bool,
+}
+
+/// The redacting form: how much is asked for.
+impl fmt::Debug for MemoriesQuery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoriesQuery")
+            .field("limit", &self.limit)
+            .field("kinds", &self.kinds)
+            .field("filtered", &self.filters.is_some())
+            .field("include_inactive", &self.include_inactive)
+            .finish_non_exhaustive()
+    }
 }
 
 impl MemoriesQuery {

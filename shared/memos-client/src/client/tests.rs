@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use serde_json::Value;
 
 use super::*;
+use crate::forget::{ForgetBody, ForgetUntil, ReceiptStatus};
 
 /// Answers one connection after the other with these; gives back what was asked.
 fn server(answers: Vec<String>) -> (String, JoinHandle<Vec<String>>) {
@@ -94,5 +95,61 @@ async fn attempts_are_bounded() {
 fn only_an_http_address_is_taken() {
     for url in ["", "localhost", "https://localhost", "mailto:x"] {
         assert!(matches!(Client::new(url, None), Err(ClientError::Address { .. })), "{url}");
+    }
+}
+
+fn receipt(status: &str) -> Value {
+    json!({
+        "id": Uuid::nil(), "status": status, "scope": "everything", "accepted_at": "2026-05-08T13:56:00Z",
+        "forgotten": null, "copies": []
+    })
+}
+
+#[tokio::test]
+async fn a_forget_says_what_goes_and_how_long_to_wait() {
+    let position = format!("p1.{}", Uuid::nil().simple());
+    let forgotten = json!({ "receipt": receipt("erased"), "position": position });
+    let preview = json!({ "memories": 1, "turns": 0, "memory_ids": [Uuid::nil()], "event_ids": [] });
+    let answers = vec![
+        answer("503 Service Unavailable", "retry-after: 0\r\n", &error("unavailable")),
+        answer("202 Accepted", "", &forgotten),
+        answer("200 OK", "", &json!({ "preview": preview, "confirm": "c" })),
+        answer("202 Accepted", "", &forgotten),
+        answer("200 OK", "", &receipt("verified")),
+    ];
+    let (address, asked) = server(answers);
+    let client = Client::new(&address, None).expect("an address");
+    let (owner, all) = (Owner::User("a/b"), ForgetBody::everything());
+    let wait = Some((ForgetUntil::Stage(ReceiptStatus::Erased), Duration::from_millis(70)));
+    let done = client.forget(owner, &all, wait).await.expect("it is forgotten");
+    assert_eq!(done.receipt.status, ReceiptStatus::Erased);
+    let dry = client.forget_preview(owner, &all).await.expect("a preview");
+    assert_eq!((dry.preview.memories, dry.confirm.as_str()), (1, "c"));
+    client.delete_memory(Uuid::nil()).await.expect("it is forgotten");
+    assert_eq!(client.receipt(Uuid::nil()).await.expect("a receipt").status, ReceiptStatus::Verified);
+    let asked = asked.join().expect("the server ends");
+    let key = |head: &str| head.lines().find(|line| line.starts_with("idempotency-key")).map(str::to_owned);
+    assert!(key(&asked[0]).is_some() && key(&asked[0]) == key(&asked[1]), "a retry is the same forget");
+    assert!(asked[1].starts_with("POST /v1/users/a%2Fb/forget?wait=erased&timeout_ms=70 "), "{}", asked[1]);
+    assert!(asked[1].ends_with(r#"{"everything":true}"#), "{}", asked[1]);
+    assert!(asked[2].ends_with(r#"{"everything":true,"dry_run":true}"#), "{}", asked[2]);
+    assert!(asked[3].starts_with("DELETE /v1/memories/"), "{}", asked[3]);
+    assert!(asked[4].starts_with("GET /v1/receipts/"), "{}", asked[4]);
+}
+
+#[tokio::test]
+async fn an_error_names_no_user_and_quotes_no_answer() {
+    let (address, asked) = server(vec![answer("200 OK", "", &json!({ "results": "said by zoe", "next": null }))]);
+    let client = Client::new(&address, None).expect("an address");
+    let (owner, query) = (Owner::User("zoe"), MemoriesQuery::default());
+    let foreign = client.memories(owner, &query).await.expect_err("that is no page");
+    asked.join().expect("the server ends");
+    let settings = ClientSettings { timeout: Duration::from_millis(200), ..ClientSettings::default() };
+    let nobody = Client::with_settings("http://127.0.0.1:1", None, settings).expect("an address");
+    let unreached = nobody.memories(owner, &query).await.expect_err("nobody listens");
+    for error in [foreign, unreached] {
+        let chain = std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source());
+        let text: Vec<String> = chain.map(|error| format!("{error} {error:?}")).collect();
+        assert!(text.len() > 1 && !text.concat().contains("zoe"), "{text:?}");
     }
 }

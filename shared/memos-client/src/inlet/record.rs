@@ -1,5 +1,7 @@
 //! The three forms of a record.
 
+use std::fmt;
+
 use serde_json::{Map, Value, json};
 
 use super::{KEY_ID, SIGNATURE, Signer, TENANT};
@@ -9,12 +11,23 @@ use crate::Interaction;
 const EVENT_TYPE: &str = "memos.interaction.v1";
 
 /// One record for an inlet, for any Kafka client.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct InletRecord {
     /// Whose memory it is. Records with one key stay in order, so an owner's events do.
     pub key: Vec<u8>,
     pub headers: Vec<(String, Vec<u8>)>,
     pub value: Vec<u8>,
+}
+
+/// The redacting form: how large it is. Key, headers and value are the producer's.
+impl fmt::Debug for InletRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InletRecord")
+            .field("key", &self.key.len())
+            .field("headers", &self.headers.len())
+            .field("bytes", &self.value.len())
+            .finish_non_exhaustive()
+    }
 }
 
 /// Why there is no record.

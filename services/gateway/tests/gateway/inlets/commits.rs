@@ -70,12 +70,15 @@ fn reading(records: Vec<Record>) -> (Arc<Forgetful>, InletReader) {
         let appended = log.inner.append(&inlet_topic(), ZERO, chunk.to_vec()).expect("there is room");
         assert!(!appended.wait().expect("is durable").is_empty());
     }
+    let ring = log.ring.clone();
     let log = Arc::new(Forgetful { inner: Commits { log, dropped: AtomicU32::new(0) } });
     let port: Arc<dyn EventLog> = Arc::<Forgetful>::clone(&log);
     let parts = Parts {
         log: port,
         recall: Arc::new(FakeRecall::default()),
         secret: secret(),
+        ring,
+        seal_inlets: false,
         settings: settings(),
         health: Health::new(),
         metrics: Metrics::new(),

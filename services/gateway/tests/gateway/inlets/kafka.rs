@@ -1,8 +1,8 @@
 //! Gateways that share an inlet over a real broker.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use event_log::dead_letter::DeadLetter;
@@ -11,6 +11,7 @@ use event_log::kafka::{KafkaLog, KafkaSettings, Membership, MembershipSettings};
 use event_log::ownership::Ownership;
 use event_log::{EventLog, InletName, Limits, Offset, Record, Stored, Topic, Watermarks, envelope};
 use gateway::{Gateway, INLET_GROUP, InletOwnership, InletReader, Parts, Settings};
+use keyring::Keyring;
 use memory_core::{Partition, Role};
 use memos_client::Interaction;
 use memos_client::inlet::{InletRecord, Secret, Signer};
@@ -37,6 +38,9 @@ fn kafka(broker: &Broker) -> KafkaSettings {
     }
 }
 
+/// The keys of all processes.
+static RING: LazyLock<Keyring> = LazyLock::new(|| Keyring::in_memory().expect("a ring"));
+
 /// One process: a log of its own, and a gateway on it.
 struct Process {
     log: Arc<KafkaLog>,
@@ -55,6 +59,8 @@ impl Process {
             log: port,
             recall: Arc::new(FakeRecall::default()),
             secret: secret(),
+            ring: RING.clone(),
+            seal_inlets: false,
             settings,
             health: Health::new(),
             metrics: Metrics::new(),
@@ -133,7 +139,7 @@ struct Seen {
 impl Seen {
     fn look(&mut self, log: &dyn EventLog) -> usize {
         for stored in read_on(log, &Topic::Interactions, &mut self.next) {
-            let (_, recorded) = envelope::read_interaction(&stored).expect("an envelope").expect("no tombstone");
+            let (_, recorded) = envelope::read_interaction(&RING, &stored).expect("an envelope").expect("no tombstone");
             let (user, id) = (recorded.event.user_id.clone().expect("a user"), recorded.event.id.to_string());
             if self.ids.insert(id.clone()) {
                 self.users.entry(user).or_default().push(id);
@@ -207,7 +213,7 @@ fn gateways_come_and_go_and_every_record_is_an_event_in_order() {
         assert_eq!(seen.users[&format!("u{user}")], expected);
     }
     let letters = read_on(&watcher, &Topic::DeadLetters, &mut BTreeMap::new());
-    let letter = DeadLetter::from_record(&letters[0].record).expect("a dead letter");
+    let letter = DeadLetter::from_record(&RING, &letters[0].record).expect("a dead letter");
     assert_eq!((letters.len(), letter.reason.as_str()), (1, "missing_field"));
     assert_eq!(letter.found.partition, Partition::new(INLET_PARTITIONS - 1), "an inlet has partitions of its own");
     stop_third.stop();
@@ -259,7 +265,8 @@ fn a_record_that_the_rust_client_signed_is_taken_from_a_broker() {
         taken = (taken.0 + now.accepted, taken.1 + now.dead_lettered);
     }
     let events = read_on(process.log.as_ref(), &Topic::Interactions, &mut BTreeMap::new());
-    let events: Vec<_> = events.iter().filter_map(|stored| envelope::read_interaction(stored).expect("ours")).collect();
+    let events: Vec<_> =
+        events.iter().filter_map(|stored| envelope::read_interaction(&RING, stored).expect("ours")).collect();
     let [(_, event)] = events.as_slice() else { panic!("{events:?}") };
     assert_eq!((event.tenant.as_str(), event.event.id.to_string().as_str()), ("acme", "signed"));
     reader.close().expect("the log works");

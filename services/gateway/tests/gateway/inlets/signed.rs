@@ -295,8 +295,8 @@ fn settings_that_cannot_work_are_refused_at_start() {
     ];
     for settings in bad {
         let error = start(settings.clone()).expect_err("is refused");
-        let StartError::InletKey { tenant, .. } = error else { panic!("{error}: {settings:?}") };
-        assert_eq!(tenant, "acme");
+        assert!(matches!(error, StartError::InletKey { .. }), "{error}: {settings:?}");
+        assert!(!error.to_string().contains("acme"), "no message names a tenant: {error}");
     }
     assert!(matches!(start(of(keys.key("", "k", "old"))), Err(StartError::Tenant { .. })));
     let (name, value) = std::env::vars().find(|(_, value)| Secret::try_new(value).is_ok()).unwrap_or_default();

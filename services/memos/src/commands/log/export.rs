@@ -1,4 +1,5 @@
-//! Writes all topics of a log into an archive.
+//! Writes the topics of a log into an archive: all of them but `keys`. A key that lay in an archive could not be destroyed any
+//! more, so keys never leave the place where they are kept.
 
 use std::io::Write;
 
@@ -10,7 +11,7 @@ use crate::commands::log::archive::{Commit, Counts, Header, Writer};
 
 /// Writes the archive of `log`.
 pub(super) fn write(log: &dyn EventLog, secret: &HashSecret, out: impl Write) -> anyhow::Result<Counts> {
-    let topics = log.topics();
+    let topics: Vec<Topic> = log.topics().into_iter().filter(|topic| *topic != Topic::Keys).collect();
     let header = Header::new(log.id(), log.partitions(), secret, topics.clone(), commits(log, &topics)?);
     let mut writer = Writer::begin(out, &header)?;
     for topic in &topics {

@@ -123,7 +123,7 @@ fn route(archived: &Archived, partitions: u32) -> Partition {
             let subject = envelope::subject_of(&archived.stored.record);
             subject.map_or(kept, |subject| subject.partition(partitions))
         }
-        // Keyed by whoever published it; nobody looks for it by partition.
-        Topic::DeadLetters | Topic::Inlet(_) => kept,
+        // Keyed by whoever published it, or by an id; nobody looks for it by partition. Keys are in no archive.
+        Topic::Keys | Topic::DeadLetters | Topic::Inlet(_) => kept,
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use event_log::kafka::{KafkaLog, topics};
-use event_log::{EventLog, Partition};
+use event_log::{EventLog, Partition, Topic};
 
 use crate::commands::log::archive::Counts;
 use crate::commands::log::{export_log, import, open_archive};
@@ -55,9 +55,10 @@ fn open(settings: &Settings) -> anyhow::Result<KafkaLog> {
     KafkaLog::open(&kafka).with_context(|| format!("open the log at {}", kafka.bootstrap_servers))
 }
 
-/// A topic that is not empty, where there is one. What every new log begins with does not count: it is not read.
+/// A topic that is not empty, where there is one. What every new log begins with does not count: it is not read. Keys do not
+/// either: they may come before the records or after them.
 fn first_with_records(log: &dyn EventLog) -> anyhow::Result<Option<String>> {
-    for topic in log.topics() {
+    for topic in log.topics().into_iter().filter(|topic| *topic != Topic::Keys) {
         for partition in Partition::all(log.partitions_of(&topic)) {
             let mut at = log.watermarks(&topic, partition)?.low;
             loop {

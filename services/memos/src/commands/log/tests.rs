@@ -1,10 +1,15 @@
+use std::sync::LazyLock;
+
 use event_log::envelope::{self, OpenFrom, Working};
 use event_log::{EventLog, InletName, Limits, LogId, MemLog, MemLogSettings, Offset, Partition, Record, Timestamp};
-use memory_core::{Handle, HashSecret, Subject, TenantId, WorkingMemory};
+use keyring::Keyring;
+use memory_core::{Handle, HashSecret, Seq, Subject, TenantId, WorkingMemory};
 
 use super::*;
 
 const SECRET: HashSecret = HashSecret::new([9; 32]);
+/// The keys of everybody, which do not travel with a log.
+static RING: LazyLock<Keyring> = LazyLock::new(|| Keyring::in_memory().expect("a ring"));
 
 fn inlet() -> Topic {
     Topic::Inlet(InletName::try_new("events").expect("a name"))
@@ -27,7 +32,12 @@ fn handle(number: u8) -> Handle {
 fn state(log: LogId, number: u8, folded: Offset) -> Record {
     let mut boundary = WorkingMemory::new(handle(number), owner(number)).state().clone();
     boundary.folded = folded;
-    envelope::working(Working::Boundary { log, boundary: Box::new(boundary) }, Timestamp::EPOCH)
+    let key = RING.of_subjects(&[(handle(number), Seq::FIRST)], Timestamp::EPOCH).expect("a key")[0];
+    working(key, Working::Boundary { log, boundary: Box::new(boundary) }, 0)
+}
+
+fn working(key: Option<keyring::KeyId>, working: Working, at: i64) -> Record {
+    envelope::working(&RING, key, working, Timestamp::from_micros(at)).expect("it is sealed")
 }
 
 fn record(key: &[u8], value: Option<&str>, at: i64) -> Record {
@@ -55,7 +65,7 @@ fn fill(log: &dyn EventLog) {
                 let folded = log.watermarks(&Topic::Interactions, place).expect("a partition").high;
                 append(log, &Topic::Working, place, state(log.id(), number, folded));
                 let open = Working::Open { log: log.id(), partition: place, marker: OpenFrom::default() };
-                append(log, &Topic::Working, place, envelope::working(open, Timestamp::from_micros(at)));
+                append(log, &Topic::Working, place, working(None, open, at));
                 let step = [key.as_bytes().as_slice(), &[0, 1]].concat();
                 append(log, &Topic::Memories, place, record(&step, Some(""), at));
                 append(log, &Topic::Memories, place, record(&step, None, at));
@@ -68,6 +78,7 @@ fn fill(log: &dyn EventLog) {
     }
     log.commit(gateway::INLET_GROUP, &inlet(), first, Offset::new(3)).expect("noted");
     append(log, &Topic::DeadLetters, first, record(b"", Some("bad"), 1));
+    append(log, &Topic::Keys, first, record(b"a key", Some("which stays where it is"), 1));
 }
 
 fn archive_of(log: &dyn EventLog) -> Vec<u8> {
@@ -89,7 +100,7 @@ fn records(log: &dyn EventLog, topic: &Topic, partition: Partition) -> Vec<Recor
 fn after_state(log: &dyn EventLog, key: Handle) -> Vec<String> {
     let place = key.partition(log.partitions());
     let rows = log.read(&Topic::Working, place, Offset::FIRST, Limits::default()).expect("a partition").records;
-    let mut states = rows.iter().filter_map(|row| match envelope::read_working(row).expect("a row") {
+    let mut states = rows.iter().filter_map(|row| match envelope::read_working(&RING, row).expect("a row") {
         Some(Working::Boundary { log: named, boundary }) if boundary.subject == key => Some((named, boundary.folded)),
         Some(Working::Boundary { .. } | Working::Open { .. }) | None => None,
     });
@@ -112,6 +123,8 @@ fn a_copy_holds_the_same_records_in_the_same_order() {
         }
     }
     assert_eq!(records(&new, &inlet(), Partition::new(0)).len(), 1, "only what was not judged yet");
+    let keys = |log| records(log, &Topic::Keys, Partition::new(0)).len();
+    assert_eq!((keys(&old), keys(&new)), (1, 0), "keys are in no archive");
 }
 
 #[test]

@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use event_log::{EventLog, Offset, Partition, Topic, envelope};
 use memory_core::consolidation::Rest;
+use keyring::Keyring;
 use memory_core::refold::Rows;
-use memory_core::{Consolidation, Handle, Interval, Rules, Seq, WorkingMemory, consolidate};
+use memory_core::subject::TenantTag;
+use memory_core::{Consolidation, Handle, Interval, Rules, Seq, WorkingMemory};
 
 use super::each;
 
@@ -30,6 +32,7 @@ type Recorded = BTreeMap<Seq, Consolidation>;
 /// Folds every event again, in the recorded windows and under the recorded rules, as far as each subject is consolidated.
 pub(super) fn refold(
     log: &dyn EventLog,
+    ring: &Keyring,
     partitions: &BTreeMap<Partition, Offset>,
     consolidated: &BTreeMap<Handle, Seq>,
 ) -> anyhow::Result<Refolded> {
@@ -40,7 +43,7 @@ pub(super) fn refold(
             }
         }
     }
-    let mut folding = Folding { rows: BTreeMap::new(), events: 0, differences: 0, first: None };
+    let mut folding = Folding { ring, rows: BTreeMap::new(), events: 0, differences: 0, first: None };
     for &partition in partitions.keys() {
         folding.partition(log, partition, consolidated)?;
     }
@@ -50,31 +53,33 @@ pub(super) fn refold(
     })
 }
 
-struct Folding {
+struct Folding<'a> {
+    ring: &'a Keyring,
     rows: BTreeMap<Handle, Rows>,
     events: u64,
     differences: u64,
     first: Option<String>,
 }
 
-impl Folding {
+impl Folding<'_> {
     fn partition(
         &mut self,
         log: &dyn EventLog,
         partition: Partition,
         consolidated: &BTreeMap<Handle, Seq>,
     ) -> anyhow::Result<()> {
-        let recorded = recorded(log, partition)?;
+        let recorded = recorded(log, self.ring, partition)?;
+
         let mut memories: HashMap<Handle, WorkingMemory> = HashMap::new();
         let none = Recorded::new();
         let end = log.watermarks(&Topic::Interactions, partition)?.high;
         each(log, &Topic::Interactions, partition, end, |stored| {
-            let Some((subject, event)) = envelope::read_interaction(stored)? else { return Ok(()) };
+            let Some((subject, event)) = envelope::read_interaction(self.ring, stored)? else { return Ok(()) };
             self.events += 1;
+
             let windows = recorded.get(&subject).unwrap_or(&none);
             let memory = memories.entry(subject).or_insert_with(|| {
-                let owner = event.event.subject(&event.tenant).expect("judged events have an owner");
-                let mut memory = WorkingMemory::new(subject, owner);
+                let mut memory = WorkingMemory::unknown(subject);
                 for window in windows.values() {
                     memory.expect_window(Interval { from: window.from, to: window.to });
                 }
@@ -97,7 +102,10 @@ impl Folding {
         folded: Consolidation,
         consolidated: Option<Seq>,
     ) -> anyhow::Result<()> {
-        if folded.turns != recorded.turns || folded.to != recorded.to {
+        // Of a window that was forgotten nothing can be read but its place and its rules. Its events can, as long as there is the
+        // key of their day, and what comes of them must still be what the forget has left.
+        let unreadable = recorded.turns.is_empty();
+        if !unreadable && folded.turns != recorded.turns || folded.to != recorded.to {
             self.differences += 1;
             let (subject, from) = (folded.subject, folded.from);
             self.first.get_or_insert_with(|| format!("of subject {subject} from {from}"));
@@ -110,18 +118,19 @@ impl Folding {
         let window =
             Consolidation { id: recorded.id, trigger: recorded.trigger, rules: recorded.rules.clone(), ..folded };
         let rows = self.rows.entry(window.subject).or_default();
-        let step = consolidate(&rows.bank(), &window, None);
-        rows.apply(&step)?;
+        for step in rows.decide(&window, TenantTag::from_bytes([0; 16]), None) {
+            rows.apply(&step)?;
+        }
         Ok(())
     }
 }
 
-fn recorded(log: &dyn EventLog, partition: Partition) -> anyhow::Result<HashMap<Handle, Recorded>> {
+fn recorded(log: &dyn EventLog, ring: &Keyring, partition: Partition) -> anyhow::Result<HashMap<Handle, Recorded>> {
     let mut windows: HashMap<Handle, Recorded> = HashMap::new();
     let mut next: HashMap<Handle, Seq> = HashMap::new();
     let end = log.watermarks(&Topic::Consolidations, partition)?.high;
     each(log, &Topic::Consolidations, partition, end, |stored| {
-        let Some(window) = envelope::read_consolidation(stored)? else { return Ok(()) };
+        let Some(window) = envelope::read_consolidation(ring, stored)? else { return Ok(()) };
         let next = next.entry(window.subject).or_default();
         // Of two owners' windows the first that covers an event stands, and the rest of the other one does.
         if let Rest::News(window) | Rest::Gap(window) = window.rest(*next) {

@@ -75,6 +75,7 @@ impl TopicSettings {
             | Topic::Consolidations
             | Topic::Working
             | Topic::Memories
+            | Topic::Keys
             | Topic::Receipts
             | Topic::DeadLetters => settings.partitions,
         }
@@ -87,7 +88,7 @@ impl TopicSettings {
             Topic::Consolidations => self.retention_days.consolidations,
             Topic::DeadLetters => self.retention_days.dead_letters,
             Topic::Inlet(_) => self.retention_days.inlets,
-            Topic::Working | Topic::Memories | Topic::Receipts => return None,
+            Topic::Working | Topic::Memories | Topic::Keys | Topic::Receipts => return None,
         };
         // As everywhere in the settings, 0 keeps them for good.
         if days == 0 { None } else { Some(days * 24 * HOUR_MS) }

@@ -1,12 +1,16 @@
 //! The bodies of control events.
 
 use super::{
-    CONTENT_BYTES_MAX, Control, EventType, Kind, Map, MemoryId, NOTE_BYTES_MAX, Refused, UnknownFields, Value, flag,
-    refuse_unknown, text, time,
+    CONTENT_BYTES_MAX, Control, EventId, EventType, Kind, Map, MemoryId, NOTE_BYTES_MAX, Refused, UnknownFields, Value,
+    flag, name, origin_in, refuse_unknown, text, time,
 };
+use crate::forget::{Matching, Scope};
 
 /// The most memories that one feedback names.
 const FEEDBACK_MAX: usize = 200;
+
+/// The most memories, and the most events, that one forget names.
+const FORGET_MAX: usize = 1_000;
 
 /// The control of an event of this type; `None` for turns and notes.
 pub(super) fn parse(
@@ -29,6 +33,7 @@ pub(super) fn parse(
         EventType::Delete => &["memory_id"],
         EventType::Feedback => &["memory_ids", "useful"],
         EventType::Consent => &["remember"],
+        EventType::Forget => &["everything", "memory_ids", "event_ids", "session_id", "origin", "from", "to"],
     };
     if unknown == UnknownFields::Refuse {
         refuse_unknown(body, known, "body.")?;
@@ -41,7 +46,11 @@ pub(super) fn parse(
             memory_id: memory_id(body.get("memory_id"), "body.memory_id")?,
             text: new_text(body, object)?,
         }),
-        EventType::Delete => Some(Control::Delete { memory_id: memory_id(body.get("memory_id"), "body.memory_id")? }),
+        EventType::Delete => {
+            let memories = vec![memory_id(body.get("memory_id"), "body.memory_id")?];
+            Some(Control::Forget { scope: Scope::These { memories, events: Vec::new() } })
+        }
+        EventType::Forget => Some(Control::Forget { scope: scope(body)? }),
         EventType::Feedback => Some(feedback(body)?),
         EventType::Consent => Some(Control::Consent { remember: needed_flag(body, "remember")? }),
     })
@@ -75,6 +84,60 @@ fn feedback(body: &Map<String, Value>) -> Result<Control, Refused> {
     memory_ids.sort_unstable();
     memory_ids.dedup();
     Ok(Control::Feedback { memory_ids, useful: needed_flag(body, "useful")? })
+}
+
+/// What to forget: everything, named memories and events, or the events that match conditions; one of the three.
+fn scope(body: &Map<String, Value>) -> Result<Scope, Refused> {
+    let everything = flag(body, "everything")?.unwrap_or(false);
+    let mut memories = ids(body, "memory_ids", |id| id.parse().ok().map(MemoryId::from_uuid))?;
+    let mut events = ids(body, "event_ids", |id| EventId::try_new(id))?;
+    memories.sort_unstable();
+    memories.dedup();
+    events.sort_unstable();
+    events.dedup();
+    let matching = Matching {
+        session_id: name(body, "session_id")?,
+        origin: origin_in(body, "body.origin")?,
+        from: time(body, "from")?,
+        to: time(body, "to")?,
+    };
+    let these = !memories.is_empty() || !events.is_empty();
+    let conditions = matching != Matching::default();
+    match (everything, these, conditions) {
+        (true, false, false) => Ok(Scope::Everything),
+        (false, true, false) => Ok(Scope::These { memories, events }),
+        (false, false, true) => {
+            if let (Some(from), Some(to)) = (matching.from, matching.to)
+                && from >= to
+            {
+                return Err(Refused::invalid("body.to", "must be later than body.from"));
+            }
+            Ok(Scope::Matching(matching))
+        }
+        (false, false, false) => Err(Refused::missing(
+            "body",
+            "say what to forget: everything, memory_ids and event_ids, or some of session_id, origin, from, to",
+        )),
+        (_, _, _) => Err(Refused::invalid(
+            "body",
+            "names too much at once: send everything, or ids, or conditions on session_id, origin, from, to",
+        )),
+    }
+}
+
+fn ids<T>(body: &Map<String, Value>, field: &str, parse: impl Fn(&str) -> Option<T>) -> Result<Vec<T>, Refused> {
+    let list = match body.get(field) {
+        None | Some(Value::Null) => return Ok(Vec::new()),
+        Some(Value::Array(list)) => list,
+        Some(Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_)) => {
+            return Err(Refused::invalid(&format!("body.{field}"), "must be a list of ids"));
+        }
+    };
+    if list.len() > FORGET_MAX {
+        return Err(Refused::invalid(&format!("body.{field}"), format!("names at most {FORGET_MAX}")));
+    }
+    let bad = || Refused::invalid(&format!("body.{field}"), "holds something that is no such id");
+    list.iter().map(|id| id.as_str().and_then(&parse).ok_or_else(bad)).collect()
 }
 
 /// The text of a control: `body.text`, or the event's own content.
