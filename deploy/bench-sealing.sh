@@ -9,7 +9,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly TURNS="${1:-3}"
-readonly CLIENTS=6 USERS=40 MEMORIES=500
+readonly CLIENTS=6 USERS=1000 MEMORIES=30
 readonly TARGET="${CARGO_TARGET_DIR:-$HOME/.cache/memos/target}"
 export CARGO_TARGET_DIR="$TARGET"
 

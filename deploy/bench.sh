@@ -51,7 +51,8 @@ if [[ "$kafka" == yes ]]; then
   exit
 fi
 
-"$BIN/memos" up --data "$WORK/data" --listen 127.0.0.1:0 >"$WORK/out" 2>"$WORK/log" &
+# With a root key of its own, which goes when it does.
+MEMOS__KEYS__ROOT_FILE="$WORK/root.key" "$BIN/memos" up --data "$WORK/data" --listen 127.0.0.1:0 >"$WORK/out" 2>"$WORK/log" &
 pid=$!
 
 # Its first line says where it listens.

@@ -74,6 +74,8 @@ until_ready kafka kcat -b "$BROKER" -L -m 2
 say "Kafka listens on $BROKER"
 
 export MEMOS__KAFKA__BOOTSTRAP_SERVERS="$BROKER" MEMOS__DATA__HASH_SECRET_FILE="$DIR/hash.secret"
+# A root key of its own, which `memos topics` makes: nobody else's keys are touched. It goes with the directory.
+export MEMOS__KEYS__ROOT_FILE="$DIR/root.key"
 export MEMOS__TOPICS__REPLICATION_FACTOR=1 MEMOS__TOPICS__MIN_INSYNC_REPLICAS=1
 export MEMOS__GATEWAY__RECALL__URLS="[\"http://127.0.0.1:$((PORT + 1))\"]"
 "$BIN/memos" topics --data "$DIR/topics"
@@ -102,7 +104,8 @@ say "memos answers on http://127.0.0.1:$PORT (documentation: http://127.0.0.1:$P
 export MEMOS_URL="http://127.0.0.1:$PORT"
 export MEMOS_PIDS="${pids[gateway]} ${pids[working-memory]} ${pids[consolidator]} ${pids[recall]}"
 export MEMOS_BROKER_PID="${pids[kafka]}"
-unset MEMOS__KAFKA__BOOTSTRAP_SERVERS MEMOS__DATA__HASH_SECRET_FILE MEMOS__GATEWAY__RECALL__URLS
+unset MEMOS__KAFKA__BOOTSTRAP_SERVERS MEMOS__DATA__HASH_SECRET_FILE MEMOS__KEYS__ROOT_FILE
+unset MEMOS__GATEWAY__RECALL__URLS
 unset MEMOS__TOPICS__REPLICATION_FACTOR MEMOS__TOPICS__MIN_INSYNC_REPLICAS
 if [[ $# -gt 0 ]]; then
   "$@"

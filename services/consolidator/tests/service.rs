@@ -5,6 +5,8 @@
 mod anchors;
 #[path = "service/crash.rs"]
 mod crash;
+#[path = "service/epochs.rs"]
+mod epochs;
 #[path = "service/forgetting.rs"]
 mod forgetting;
 #[path = "service/hands.rs"]

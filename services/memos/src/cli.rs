@@ -457,11 +457,16 @@ pub(crate) enum KeysCommand {
 
 /// Flags of `memos dump`.
 #[derive(Args, Clone, Debug)]
-#[command(after_help = "Example: memos dump --data ./data --hash")]
+#[command(
+    after_help = "Example: memos dump --data ./data --hash\nExample: memos dump --kafka --data ./recall-0 --hash"
+)]
 pub(crate) struct DumpArgs {
     /// Print only the hash of the dump.
     #[arg(long)]
     pub(crate) hash: bool,
+    /// The keys are on Kafka, in the log that the settings name: for the data directory of a service.
+    #[arg(long)]
+    pub(crate) kafka: bool,
     #[command(flatten)]
     pub(crate) settings: SettingsArgs,
 }

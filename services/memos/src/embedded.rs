@@ -22,9 +22,9 @@ use memory_store::{Listener, Replica, Store};
 use service_runtime::{DiskGuard, Health, Metrics, Stop, fatal};
 
 use crate::process::Process;
-use crate::{keys, secret};
 use crate::settings::Settings;
 use crate::threads::Threads;
+use crate::{keys, secret};
 
 /// The edge, bound and not yet served.
 pub(crate) struct Edge {
@@ -52,7 +52,8 @@ pub(crate) fn start(settings: &Settings) -> anyhow::Result<(Process, Edge)> {
     let writable = watch_disk(settings, &metrics, stop.clone())?;
     let log = Arc::new(open_log(settings)?);
     let port: Arc<dyn EventLog> = Arc::<LocalLog>::clone(&log);
-    let store = Arc::new(Store::open(&store_dir(data), secret.clone(), ring.clone(), &memory_store::Settings::default())?);
+    let store =
+        Arc::new(Store::open(&store_dir(data), secret.clone(), ring.clone(), &memory_store::Settings::default())?);
     let rules = Arc::new(settings.rules.clone());
     let interactions = Arc::new(Interactions::default());
     let (recall, listener) = recall::prepare(recall::Parts {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use event_log::kafka::KafkaLog;
 use event_log::keys::{self, Follower, KeyTopic, Settings as TopicSettings};
-use event_log::{EventLog, FailureHook, Limits, Partition, Topic, envelope};
+use event_log::{EventLog, FailureHook, Limits, Partition, Stored, Topic, envelope};
 use keyring::{Keyring, RootSource};
 use service_runtime::fatal;
 
@@ -81,9 +81,8 @@ fn explained(error: keys::Error, source: &RootSource) -> anyhow::Error {
 /// Whether there are sealed events. A key of a tenant outlives everything that it has sealed.
 fn has_sealed_events(log: &dyn EventLog) -> anyhow::Result<bool> {
     for partition in Partition::all(log.partitions()) {
-        let low = log.watermarks(&Topic::Interactions, partition)?.low;
-        let first = log.read(&Topic::Interactions, partition, low, Limits::default())?;
-        if first.records.iter().any(|stored| envelope::sealed_with(&stored.record).is_some()) {
+        let first = first_records(log, &Topic::Interactions, partition)?;
+        if first.iter().any(|stored| envelope::sealed_with(&stored.record).is_some()) {
             return Ok(true);
         }
     }
@@ -95,6 +94,17 @@ fn has_sealed_events(log: &dyn EventLog) -> anyhow::Result<bool> {
 /// # Errors
 /// When that cannot be known.
 pub(crate) fn has_begun(log: &dyn EventLog) -> anyhow::Result<bool> {
-    let range = log.watermarks(&Topic::Keys, Partition::new(0)).context("read the keys of the log")?;
-    Ok(range.high > range.low)
+    Ok(!first_records(log, &Topic::Keys, Partition::new(0))?.is_empty())
+}
+
+/// The records that a partition begins with. What tells one log from another is none.
+fn first_records(log: &dyn EventLog, topic: &Topic, partition: Partition) -> anyhow::Result<Vec<Stored>> {
+    let mut at = log.watermarks(topic, partition)?.low;
+    loop {
+        let batch = log.read(topic, partition, at, Limits::default()).with_context(|| format!("read {topic}"))?;
+        if !batch.records.is_empty() || batch.next == at {
+            return Ok(batch.records);
+        }
+        at = batch.next;
+    }
 }

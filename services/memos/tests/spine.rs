@@ -3,6 +3,8 @@
 //! Everything here starts `memos up`, or the services one by one over Kafka, does to it what an operator, a crash or a hostile producer would, and then
 //! asks whether the laws of the design still hold. The modules share one harness; each names the laws it proves.
 
+#[path = "spine/backup.rs"]
+mod backup;
 #[path = "spine/cluster.rs"]
 mod cluster;
 #[path = "spine/crash.rs"]
@@ -19,3 +21,5 @@ mod hash;
 mod hostile;
 #[path = "spine/operations.rs"]
 mod operations;
+#[path = "spine/silence.rs"]
+mod silence;

@@ -10,8 +10,8 @@ use memory_core::subject::TenantTag;
 use memory_core::{EventId, Handle, MemoryId, ReceiptId, Seq, Step, Subject, TenantId, Turn, WorkingMemory};
 use memos_client::port::{Answer, ListRequest, Owned, Reach, RecallApi, ReplicaApi, Unavailable};
 use memos_client::{
-    EventStatusView, ForgetPreview, MemoryView, Page, Position, RecallRequest, RecallResponse,
-    ReceiptView, RevisionView, TurnView, WorkingMemoryView,
+    EventStatusView, ForgetPreview, MemoryView, Page, Position, RecallRequest, RecallResponse, ReceiptView,
+    RevisionView, TurnView, WorkingMemoryView,
 };
 use tokio::sync::watch;
 

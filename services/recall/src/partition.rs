@@ -12,7 +12,8 @@ use memory_core::step::Body;
 use memory_core::subject::TenantTag;
 use memory_core::working_memory::Boundary;
 use memory_core::{
-    Bank, Consolidation, Control, EventId, Handle, ReceiptId, Recorded, Rules, Seq, Step, Timestamp, Turn, WorkingMemory,
+    Bank, Consolidation, Control, EventId, Handle, ReceiptId, Recorded, Rules, Seq, Step, Timestamp, Turn,
+    WorkingMemory,
 };
 use memory_store::{Error, Store};
 

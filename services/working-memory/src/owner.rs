@@ -330,7 +330,7 @@ impl Owner {
         let message = "folding this event panics: a defect of memos; replay it once the defect is repaired".to_owned();
         let letter = DeadLetter::new("panicked", message, found, stored.record, now());
         self.metrics.events.with_label_values(&["poison"]).inc();
-        let key = self.parts.ring().epoch(tenant, now())?;
+        let key = self.epoch(tenant).await?;
         self.append(&Topic::DeadLetters, vec![letter.to_record(self.parts.ring(), key, tenant)?]).await?;
         Ok(())
     }
@@ -342,7 +342,7 @@ impl Owner {
         {
             let of = (subject, memory.state().key_since);
             // Without a key it is read from the log again when it is wanted.
-            if let Some(key) = self.parts.ring().of_subjects(&[of], now())?.pop().flatten() {
+            if let Some(key) = self.key_of(of).await? {
                 self.parts.store.spill(&memory, key)?;
             }
         }
@@ -382,8 +382,9 @@ impl Owner {
             },
         };
         if let Ok(Some(LastEvent { tenant, event })) = actor.send(LastOfWindow).await {
-            let (ring, tag) = (self.parts.ring(), self.parts.store.tag(&tenant));
-            let tick = envelope::tick(ring, ring.epoch(tag, now)?, tag, subject, &tenant, &event, now)?;
+            let tag = self.parts.store.tag(&tenant);
+            let (key, ring) = (self.epoch(tag).await?, self.parts.ring());
+            let tick = envelope::tick(ring, key, tag, subject, &tenant, &event, now)?;
             self.append(&Topic::Interactions, vec![tick]).await?;
             self.metrics.ticks.inc();
         }

@@ -12,6 +12,9 @@ use crate::cipher::Nonces;
 use crate::vault::Nowhere;
 use crate::{Doomed, Key, KeyId, Minted, Owner, Tampered, Vault, VaultError};
 
+/// Whether this build seals at all. One that does not is for measuring what sealing costs, and for nothing else.
+pub const SEALS: bool = !cfg!(feature = "unsealed");
+
 /// A day: how long a key of a tenant seals, unless settings say otherwise.
 pub const EPOCH_SECONDS: i64 = 24 * 60 * 60;
 /// How many keys are remembered as gone.
@@ -86,10 +89,14 @@ impl Keyring {
     /// # Errors
     /// [`Error::Gone`].
     pub fn seal(&self, id: KeyId, place: &[u8], plain: &[u8]) -> Result<Vec<u8>, Error> {
-        let key = self.key(id).ok_or(Error::Gone { id })?;
+        let key = self.key(id)?.ok_or(Error::Gone { id })?;
         let mut sealed = Vec::with_capacity(KeyId::BYTES + crate::cipher::NONCE + plain.len() + crate::cipher::TAG);
         sealed.extend_from_slice(id.as_bytes());
-        key.seal_into(&self.0.nonces, place, plain, &mut sealed);
+        if SEALS {
+            key.seal_into(&self.0.nonces, place, &packed(plain), &mut sealed);
+        } else {
+            sealed.extend_from_slice(plain);
+        }
         Ok(sealed)
     }
 
@@ -100,14 +107,14 @@ impl Keyring {
     pub fn open(&self, owner: Owner, place: &[u8], sealed: &[u8]) -> Result<Option<Vec<u8>>, Error> {
         let (id, text) = sealed.split_first_chunk::<{ KeyId::BYTES }>().ok_or(Tampered)?;
         let id = KeyId::from_bytes(*id);
-        let key = match self.key(id) {
+        let key = match self.key(id)? {
             Some(key) => key,
             None => match self.look_again(owner, id)? {
                 Some(key) => key,
                 None => return Ok(None),
             },
         };
-        Ok(Some(key.open(place, text)?))
+        if SEALS { Ok(Some(unpacked(key.open(place, text)?)?)) } else { Ok(Some(text.to_vec())) }
     }
 
     /// The name of the key that a value was sealed with.
@@ -116,8 +123,16 @@ impl Keyring {
         sealed.first_chunk().copied().map(KeyId::from_bytes)
     }
 
-    fn key(&self, id: KeyId) -> Option<Arc<Key>> {
-        self.read().held.get(&id).map(|held| Arc::clone(&held.key))
+    /// A key, if it is not known to be destroyed, as of now or a moment ago.
+    fn key(&self, id: KeyId) -> Result<Option<Arc<Key>>, Error> {
+        let held = |keys: &Keys| keys.held.get(&id).map(|held| (held.owner, Arc::clone(&held.key)));
+        let Some((owner, key)) = held(&self.read()) else { return Ok(None) };
+        if self.is_fresh(owner) {
+            return Ok(Some(key));
+        }
+        // Who was paused, or cut off, may have missed that it was destroyed.
+        self.refresh(owner)?;
+        Ok(held(&self.read()).map(|(_, key)| key))
     }
 
     /// A key is durable before it is used, so one that is not known may be younger than what was read of them.
@@ -415,6 +430,39 @@ impl Keyring {
     }
 }
 
+/// From how many bytes on a value is compressed: shorter ones gain little.
+const PACKED_FROM: usize = 1_024;
+/// What stands before a value: whether it is as it was, or LZ4 behind its length.
+const AS_IT_WAS: u8 = 0;
+const LZ4: u8 = 1;
+
+fn packed(plain: &[u8]) -> Vec<u8> {
+    let mut packed = Vec::with_capacity(1 + plain.len());
+    if plain.len() >= PACKED_FROM {
+        packed.push(LZ4);
+        packed.extend_from_slice(&lz4_flex::compress_prepend_size(plain));
+        if packed.len() < plain.len() {
+            return packed;
+        }
+        packed.clear();
+    }
+    packed.push(AS_IT_WAS);
+    packed.extend_from_slice(plain);
+    packed
+}
+
+/// What is not as [`packed`] makes it was not made by memos, for all that it was authentic.
+fn unpacked(mut packed: Vec<u8>) -> Result<Vec<u8>, Tampered> {
+    match packed.first() {
+        Some(&AS_IT_WAS) => {
+            packed.remove(0);
+            Ok(packed)
+        }
+        Some(&LZ4) => lz4_flex::decompress_size_prepended(&packed[1..]).map_err(|_| Tampered),
+        Some(_) | None => Err(Tampered),
+    }
+}
+
 fn mint(owner: Owner, since: Seq, made: Timestamp) -> Result<Minted, Error> {
     let mut unique = [0; 8];
     getrandom::fill(&mut unique).map_err(Error::Random)?;
@@ -512,6 +560,21 @@ mod tests {
             let unknown = KeyId::new(Seq::FIRST, number.to_be_bytes());
             assert!(ring.open(Owner::Tenant(tenant), b"row", unknown.as_bytes()).expect("it is gone").is_none());
             assert!(ring.read().gone.len() <= GONE_MAX);
+        }
+    }
+
+    #[test]
+    fn long_values_are_packed_and_come_back() {
+        let ring = Keyring::in_memory().expect("a ring");
+        let id = keys(&ring, &[(subject(1), Seq::FIRST)])[0];
+        let noise: Vec<u8> =
+            (0..5_000_u32).flat_map(|number| blake3::hash(&number.to_be_bytes()).as_bytes()[..1].to_vec()).collect();
+        for plain in [Vec::new(), vec![7; 1], vec![7; 1_023], vec![7; 1_024], vec![7; 100_000], noise] {
+            let sealed = ring.seal(id, b"row", &plain).expect("it is held");
+            assert!(sealed.len() <= plain.len() + 45, "{} of {}", sealed.len(), plain.len());
+            assert!(plain.len() < 100_000 || sealed.len() < 1_000, "{} of {}", sealed.len(), plain.len());
+            let opened = ring.open(Owner::Subject(subject(1)), b"row", &sealed).expect("it is whole");
+            assert_eq!(opened, Some(plain));
         }
     }
 

@@ -246,7 +246,9 @@ impl WorkingMemory {
         if recorded.offset < self.state.folded || self.state.seen.contains(fingerprint) {
             return Effects { outcome: Outcome::Duplicate, closed: Vec::new() };
         }
-        if self.state.forgotten.is_some_and(|then| recorded.arrived < then) {
+        // Another forget has nothing to bring back, and whoever sent it waits for its receipt.
+        let forgets = event.control.as_ref().is_some_and(|control| control.forgets().is_some());
+        if !forgets && self.state.forgotten.is_some_and(|then| recorded.arrived < then) {
             return Effects { outcome: Outcome::Forgotten, closed: Vec::new() };
         }
         if self.is_stale_tick(event) {

@@ -257,7 +257,8 @@ impl<'a> Batch<'a> {
             return Ok(());
         }
         all.extend(rows.iter().cloned());
-        if let Some(subject_row) = all.iter().find_map(|row| if let Row::Subject(row) = row { Some(row) } else { None }) {
+        if let Some(subject_row) = all.iter().find_map(|row| if let Row::Subject(row) = row { Some(row) } else { None })
+        {
             numbers.consolidated = subject_row.next;
         }
         let tag = self.tag(all.iter(), numbers);

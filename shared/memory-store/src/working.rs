@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use event_log::envelope::{OpenFrom, Working};
 use event_log::{LogId, Offset, Partition, Topic};
 use keyring::KeyId;
-use memory_core::working_memory::{Boundary, Skeleton, WorkingMemory, Words};
+use memory_core::working_memory::{Boundary, Skeleton, Words, WorkingMemory};
 use memory_core::{Generation, Handle, Seq};
 use rocksdb::WriteBatch;
 use uuid::Uuid;

@@ -70,6 +70,8 @@ impl Person {
     /// # Panics
     /// When the fold contradicts itself.
     pub fn hear(&mut self, recorded: &Recorded) -> Outcome {
+        // What it says next comes after what it heard.
+        self.heard = self.heard.max(recorded.offset.get() + 1);
         let effects = self.working.apply(&self.rules, recorded);
         for closed in effects.closed {
             let steps = self.rows.decide(&closed.consolidation, self.owner.tenant.tag(&secret()), None);
@@ -95,7 +97,6 @@ impl Person {
         object.entry(field).or_insert_with(|| json!(owner.id));
         let arrived = Timestamp::from_seconds(1_000_000).plus_seconds(i64::try_from(self.heard).expect("few events"));
         let recorded = events::recorded(&owner.tenant, arrived, Offset::new(self.heard), &value);
-        self.heard += 1;
         self.hear(&recorded);
         recorded.event.id.clone()
     }

@@ -39,8 +39,7 @@ impl Worker {
         } else {
             self.store.ring().of_subjects(&[(subject, window.to)], now())?.pop().flatten()
         };
-        let decided: Vec<Decided> =
-            steps.into_iter().map(|step| Decided { step, after: chain.after(), key }).collect();
+        let decided: Vec<Decided> = steps.into_iter().map(|step| Decided { step, after: chain.after(), key }).collect();
         let applied = self.append_and_apply(partition, &decided)?;
         self.banks.forget(|of| of == subject);
         if applied {

@@ -9,9 +9,7 @@ use memory_core::forget::{Receipt, Stage};
 use memory_core::{Handle, ReceiptId, Step};
 use testkit::{BrittleLog, Folded, Person, events, fold, lively_history, wait_until};
 
-use crate::kit::{
-    DEADLINE, Home, PARTITIONS, Service, home, log, publish, publish_one, rebuild, settings, start,
-};
+use crate::kit::{DEADLINE, Home, PARTITIONS, Service, home, log, publish, publish_one, rebuild, settings, start};
 
 /// All receipts on the log, in its order.
 fn receipts(log: &BrittleLog) -> Vec<Receipt> {
@@ -110,7 +108,12 @@ fn what_forgets_leave_is_what_a_straight_line_leaves_in_batches_of_any_size() {
 // law: L09
 #[test]
 fn of_somebody_who_is_forgotten_a_skeleton_is_left_and_no_key() {
-    let (mut person, other) = (Person::new("t", "canary-user"), { let mut other = Person::new("t", "other"); other.tell("I moved to Oslo in May with Priya."); other.end(); other });
+    let (mut person, other) = (Person::new("t", "canary-user"), {
+        let mut other = Person::new("t", "other");
+        other.tell("I moved to Oslo in May with Priya.");
+        other.end();
+        other
+    });
     person.tell("I moved to canary-town with my sister Anna in March.");
     person.end();
     let log = log();
@@ -127,13 +130,19 @@ fn of_somebody_who_is_forgotten_a_skeleton_is_left_and_no_key() {
     run(&log, &home, settings(16));
 
     assert_eq!(home.store.rows(person.handle()).expect("rows"), person.rows);
-    assert!(person.rows.iter().all(memory_core::step::Row::is_bare) && person.rows.subject().expect("one row").generation.get() == 1);
+    assert!(
+        person.rows.iter().all(memory_core::step::Row::is_bare)
+            && person.rows.subject().expect("one row").generation.get() == 1
+    );
     assert!(!old.is_empty() && old.iter().all(|key| !log.ring().is_held(*key)), "a key lives");
     let stages: Vec<(Stage, u64)> = receipts(&log).iter().map(|receipt| (receipt.stage, receipt.keys)).collect();
     assert_eq!(stages, [(Stage::KeyDestroyed, 1), (Stage::Erased, 0), (Stage::Verified, 0)]);
     // The steps before it are marked for removal, and what is left of them on the log is noise.
-    let left: Vec<bool> =
-        crate::kit::steps(&log).into_iter().filter(|((of, _), _)| *of == person.handle()).flat_map(|(_, buried)| buried).collect();
+    let left: Vec<bool> = crate::kit::steps(&log)
+        .into_iter()
+        .filter(|((of, _), _)| *of == person.handle())
+        .flat_map(|(_, buried)| buried)
+        .collect();
     assert_eq!(left, [true, false], "only the skeleton stays");
     for topic in [Topic::Memories, Topic::Receipts, Topic::Consolidations] {
         for stored in all(&log, &topic) {
@@ -156,7 +165,7 @@ fn forgetting_one_subject_leaves_every_other_as_it_was() {
     run(&log, &home, settings(32));
     let before = lines(&home);
     let mut people = folded.people.clone();
-    for subject in folded.people.keys() {
+    for (forgotten, subject) in folded.people.keys().enumerate() {
         let person = people.get_mut(subject).expect("it is there");
         let known = person.consolidations.len();
         person.say(serde_json::json!({"type": "forget", "id": "last", "body": {"everything": true}}));
@@ -164,10 +173,10 @@ fn forgetting_one_subject_leaves_every_other_as_it_was() {
         run(&log, &home, settings(32));
         let after = lines(&home);
         assert_eq!(after.keys().collect::<Vec<_>>(), before.keys().collect::<Vec<_>>());
-        for (other, lines) in &after {
-            let gone = people[other].steps.iter().any(|step| step.erased().is_some());
-            assert_eq!(lines == &before[other], !gone, "{other}, after {subject} was forgotten");
-        }
+        let changed: Vec<&Handle> =
+            after.iter().filter(|(other, lines)| **lines != before[*other]).map(|(of, _)| of).collect();
+        assert_eq!(changed, folded.people.keys().take(forgotten + 1).collect::<Vec<_>>(), "after {subject}");
+        assert_eq!(after[subject].len(), 1, "a skeleton is left of {subject}");
     }
 }
 

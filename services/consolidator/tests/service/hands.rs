@@ -22,7 +22,7 @@ struct Process {
 }
 
 fn process(log: &Arc<BrittleLog>, settings: Settings) -> Process {
-    let (home, handle) = (home(&log), Arc::new(StoppableLog::new(Arc::<BrittleLog>::clone(log))));
+    let (home, handle) = (home(log), Arc::new(StoppableLog::new(Arc::<BrittleLog>::clone(log))));
     let (ownership, hand) = Scripted::new();
     let port: Arc<dyn EventLog> = Arc::<StoppableLog>::clone(&handle);
     let service = start_owning(port, &home, settings, Box::new(ownership), None);
@@ -139,7 +139,7 @@ fn zombies_that_write_snapshots_and_tombstones_harm_nothing() {
 /// A process that stands still while it reads what others have consolidated.
 fn in_the_middle_of_a_takeover(log: &Arc<BrittleLog>) -> Process {
     publish(log, &fold(&lively_history(84, 7, 600)));
-    let first = start(log, &home(&log), settings(64));
+    let first = start(log, &home(log), settings(64));
     first.drain();
     first.stop().expect("it was told to");
     let heir = process(log, Settings::default());

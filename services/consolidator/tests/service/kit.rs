@@ -31,7 +31,8 @@ pub(crate) struct Home {
 
 pub(crate) fn home(log: &BrittleLog) -> Home {
     let dir = tempfile::tempdir().expect("a directory");
-    let store = Store::open(dir.path(), testkit::secret(), log.ring().clone(), &memory_store::Settings::default()).expect("a new store");
+    let store = Store::open(dir.path(), testkit::secret(), log.ring().clone(), &memory_store::Settings::default())
+        .expect("a new store");
     Home { store: Arc::new(store), _dir: dir }
 }
 

@@ -154,7 +154,13 @@ fn a_window_whose_key_is_dead_is_not_written_in_the_clear() {
     log.ring().destroy(person.handle(), erased.floor).expect("it is destroyed");
     put(&Topic::Consolidations, windows);
     finish(&service, &home);
-    wait_until(DEADLINE, "it has read of it", || home.store.rows(person.handle()).expect("rows").subject().is_some_and(|row| row.next == erased.floor && row.forgotten.is_some()));
+    wait_until(DEADLINE, "it has read of it", || {
+        home.store
+            .rows(person.handle())
+            .expect("rows")
+            .subject()
+            .is_some_and(|row| row.next == erased.floor && row.forgotten.is_some())
+    });
     service.stop().expect("it was told to");
     assert!(home.store.bank(person.handle()).expect("a bank").is_empty());
     for stored in all(&log, &Topic::Memories) {

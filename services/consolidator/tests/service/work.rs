@@ -33,7 +33,7 @@ fn memories_are_those_of_a_straight_line_in_batches_of_any_size() {
 fn snapshots_replace_the_steps_before_them_and_change_nothing() {
     let folded = fold(&lively_history(52, 5, 1_000));
     let log = log();
-        let home = home(&log);
+    let home = home(&log);
     publish(&log, &folded);
     let before = |log: &testkit::BrittleLog| crate::kit::steps(log).len();
     let service = start(&log, &home, Settings { snapshot_every: 3, batch_records: 10, ..Settings::default() });
@@ -53,7 +53,7 @@ fn snapshots_replace_the_steps_before_them_and_change_nothing() {
 fn repeated_windows_are_known() {
     let folded = fold(&lively_history(53, 5, 300));
     let log = log();
-        let home = home(&log);
+    let home = home(&log);
     let once = publish(&log, &folded);
     publish(&log, &folded);
     let service = start(&log, &home, settings(16));
@@ -72,7 +72,7 @@ fn a_missing_window_stops_it_before_anything_is_decided() {
     let windows = &person.consolidations;
     assert!(windows.len() > 10);
     let log = log();
-        let home = home(&log);
+    let home = home(&log);
     let (good, missing) = (&windows[..5], &windows[5]);
     good.iter().for_each(|window| publish_one(&log, window));
     publish_one(&log, &windows[6]);
@@ -122,7 +122,7 @@ fn the_lag_is_what_is_left_to_do() {
     let windows = person.consolidations.len() as u64;
     let partition: Partition = person.handle().partition(PARTITIONS);
     let log = log();
-        let home = home(&log);
+    let home = home(&log);
     publish(&log, &folded);
     let (applied, hears) = sync_channel(0);
     let (goes_on, waits) = sync_channel::<()>(0);

@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use anyhow::Context;
+use event_log::Partition;
 use keyring::Keyring;
 use memory_core::Handle;
 use memory_core::dump::Dump;
@@ -11,12 +12,19 @@ use memory_store::Store;
 use crate::cli::DumpArgs;
 use crate::embedded::store_dir;
 use crate::settings::Settings;
-use crate::{keys, secret, settings};
+use crate::{kafka_keys, keys, secret, settings};
 
 /// Prints the canonical dump, or only its hash.
 pub(crate) fn run(args: &DumpArgs, out: &mut impl Write) -> anyhow::Result<()> {
     let loaded = settings::load(&args.settings)?;
-    let store = open(&loaded.settings, keys::open_read_only(&loaded.settings)?)?;
+    let (ring, _follower) = if args.kafka {
+        let log = kafka_keys::open_log(&loaded.settings)?;
+        let (ring, follower) = kafka_keys::follow(&loaded.settings, &log, Partition::all(log.partitions()))?;
+        (ring, Some(follower))
+    } else {
+        (keys::open_read_only(&loaded.settings)?, None)
+    };
+    let store = open(&loaded.settings, ring)?;
     let mut written = Ok(());
     let dump = of_store(
         &store,

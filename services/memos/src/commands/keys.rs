@@ -213,7 +213,11 @@ fn take_in(found: Contents, ring: &Keyring, place: &str, out: &mut impl Write) -
     let all = found.counts();
     let new = found.adopt(ring)?;
     writeln!(out, "imported {} of {} keys into {place}; the others were there or are forgotten", new.keys, all.keys)?;
-    writeln!(out, "and what was not known of {} of {} subjects of whom something was forgotten", new.floors, all.floors)?;
+    writeln!(
+        out,
+        "and what was not known of {} of {} subjects of whom something was forgotten",
+        new.floors, all.floors
+    )?;
     Ok(())
 }
 

@@ -40,7 +40,10 @@ pub(crate) fn run(command: &LogCommand, out: &mut impl Write) -> anyhow::Result<
             if file != Path::new("-") {
                 writeln!(out, "exported {counts} to {}", file.display())?;
                 let of = if *kafka { " --kafka" } else { "" };
-                writeln!(out, "They are sealed, and their keys are not among them: `memos keys export{of}` writes those.")?;
+                writeln!(
+                    out,
+                    "They are sealed, and their keys are not among them: `memos keys export{of}` writes those."
+                )?;
             }
         }
         LogCommand::Import { file, kafka: true, partitions: _, settings } => {

@@ -12,8 +12,8 @@ use actix_web::dev::Server;
 use anyhow::Context;
 use event_log::envelope::Interactions;
 use event_log::kafka::{KafkaLog, Membership, MembershipSettings};
-use event_log::ownership::Ownership;
 use event_log::keys::Follower;
+use event_log::ownership::Ownership;
 use event_log::{EventLog, FailureHook, InletName, Limits, Partition, Topic};
 use gateway::{Gateway, INLET_GROUP, InletOwnership, Routed, RoutedParts};
 use keyring::Keyring;
@@ -24,11 +24,11 @@ use service_runtime::{Health, Metrics, Stop, fatal, init_logging};
 
 use crate::cli::{Service, ServiceArgs};
 use crate::embedded::{self, store_dir};
+use crate::keys::no_core_dumps;
 use crate::metrics::watch_kafka;
 use crate::process::Process;
 use crate::settings::Settings;
 use crate::threads::Threads;
-use crate::keys::no_core_dumps;
 use crate::{kafka_keys, operations, secret, settings};
 
 /// What every service begins with.
@@ -59,24 +59,16 @@ pub(crate) fn run(service: Service, args: &ServiceArgs, out: &mut impl Write) ->
     let loaded = settings::load(&args.settings(service))?;
     init_logging(&loaded.settings.logging)?;
     let stop = Stop::new();
-    // The server belongs to the runtime it is bound in.
+    // The server belongs to the runtime it is bound in; what comes before may have to wait for the log, which none of its
+    // threads may.
     let system = actix_rt::System::new();
-    let started = system.block_on(async { start(service, &loaded.settings) })?;
+    let base = Base::open(service, &loaded.settings)?;
+    let started = system.block_on(async { base.start(service) })?;
     // Until here a signal ends the process at once, which is right: there is nothing to finish.
     stop.on_signals().context("catch signals")?;
     writeln!(out, "memos {} listens on http://{}", service.name(), started.address)?;
     out.flush()?;
     started.process.serve(&system, started.server, stop)
-}
-
-fn start(service: Service, settings: &Settings) -> anyhow::Result<Started> {
-    let base = Base::open(service, settings)?;
-    match service {
-        Service::Gateway => base.gateway(),
-        Service::WorkingMemory => base.working_memory(),
-        Service::Consolidator => base.consolidator(),
-        Service::Recall => base.recall(),
-    }
 }
 
 impl<'a> Base<'a> {
@@ -101,6 +93,15 @@ impl<'a> Base<'a> {
         Ok(Self { settings, log, secret, ring, keys, metrics, health, stop, threads })
     }
 
+    fn start(self, service: Service) -> anyhow::Result<Started> {
+        match service {
+            Service::Gateway => self.gateway(),
+            Service::WorkingMemory => self.working_memory(),
+            Service::Consolidator => self.consolidator(),
+            Service::Recall => self.recall(),
+        }
+    }
+
     fn port(&self) -> Arc<dyn EventLog> {
         Arc::<KafkaLog>::clone(&self.log)
     }
@@ -110,12 +111,8 @@ impl<'a> Base<'a> {
         let data = &self.settings.data.dir;
         std::fs::create_dir_all(data).with_context(|| format!("create the data directory {}", data.display()))?;
         embedded::watch_disk(self.settings, &self.metrics, self.stop.clone())?;
-        let store = Store::open(
-            &store_dir(data),
-            self.secret.clone(),
-            self.ring.clone(),
-            &memory_store::Settings::default(),
-        )?;
+        let store =
+            Store::open(&store_dir(data), self.secret.clone(), self.ring.clone(), &memory_store::Settings::default())?;
         Ok(Arc::new(store))
     }
 

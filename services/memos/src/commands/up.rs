@@ -19,7 +19,9 @@ pub(crate) fn run(args: &UpArgs, out: &mut impl Write) -> anyhow::Result<()> {
     let loaded = settings::load(&args.settings())?;
     init_logging(&loaded.settings.logging)?;
     if !keyring::SEALS {
-        tracing::error!("this build seals nothing: it is for measuring, and everything it keeps can be read by everybody");
+        tracing::error!(
+            "this build seals nothing: it is for measuring, and everything it keeps can be read by everybody"
+        );
     }
     let stop = Stop::new();
     stop.on_signals().context("catch signals")?;

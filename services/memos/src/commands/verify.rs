@@ -12,9 +12,9 @@ use std::sync::Arc;
 use anyhow::Context;
 use event_log::kafka::KafkaLog;
 use event_log::{EventLog, Limits, LocalLog, Offset, Partition, Stored, Topic};
+use keyring::Keyring;
 use memory_core::refold::Rows;
 use memory_core::step::Row;
-use keyring::Keyring;
 use memory_core::{Handle, ReceiptId, Seq, dump};
 use memory_store::{Chain, Place, Record, Store};
 

@@ -79,11 +79,13 @@ fn store(dir: &TempDir, ring: &Keyring) -> Arc<Store> {
 }
 
 /// The keys of these partitions as they are in the log, followed by whoever reads them through it.
-fn keys(log: Arc<dyn EventLog>, partitions: impl IntoIterator<Item = Partition>) -> (Keyring, Follower) {
-    let root = RootKey::new(Key::new([9; 32]));
+fn keys(log: Arc<dyn EventLog>, partitions: Vec<Partition>) -> (Keyring, Follower) {
+    let roots = Arc::new(Roots::new(RootKey::new(Key::new([9; 32])), Vec::new()));
     let every = Duration::from_millis(20);
     let settings = event_log::keys::Settings { every, fresh: FRESH, ..event_log::keys::Settings::default() };
-    KeyTopic::open(log, Arc::new(Roots::new(root, Vec::new())), partitions, settings).expect("the log holds keys")
+    // It blocks, which the thread of a test must not.
+    let opened = std::thread::spawn(move || KeyTopic::open(log, roots, partitions, settings)).join();
+    opened.expect("no panic").expect("the log holds keys")
 }
 
 impl Cluster {
@@ -93,7 +95,7 @@ impl Cluster {
         let topology = Topology::try_new(count, factor).expect("they fit");
         let (stop, dirs) =
             (Stop::new(), vec![tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory")]);
-        let (ring, keys) = keys(Arc::<MemLog>::clone(&log), Partition::all(PARTITIONS));
+        let (ring, keys) = keys(Arc::<MemLog>::clone(&log), Partition::all(PARTITIONS).collect());
         let writers = writers(&log, &ring, &dirs, &stop);
         let mut instances: Vec<Instance> = (0..count).map(|ordinal| Instance::new(&log, topology, ordinal)).collect();
         instances.iter_mut().for_each(Instance::start);
@@ -116,9 +118,13 @@ impl Cluster {
 
     /// Somebody of this partition.
     pub(crate) fn person(partition: Partition) -> Subject {
-        let mut people = (0..1_000).map(|number| user(&format!("u{number}")));
-        let found = people.find(|owner| owner.handle(&testkit::secret()).partition(PARTITIONS) == partition);
-        found.expect("one of so many is in it")
+        Self::people(partition).next().expect("one of so many is in it")
+    }
+
+    /// People of this partition.
+    pub(crate) fn people(partition: Partition) -> impl Iterator<Item = Subject> {
+        let all = (0..1_000).map(|number| user(&format!("u{number}")));
+        all.filter(move |owner| owner.handle(&testkit::secret()).partition(PARTITIONS) == partition)
     }
 
     /// Somebody of each partition.
@@ -195,7 +201,7 @@ impl Instance {
     /// Starts it with the store that it had.
     pub(crate) fn start(&mut self) {
         let (health, stop) = (Health::new(), Stop::new());
-        let (ring, keys) = keys(Arc::<View>::clone(&self.view), self.served.iter().copied());
+        let (ring, keys) = keys(Arc::<View>::clone(&self.view), self.served.clone());
         let parts = recall::Parts {
             log: Arc::<View>::clone(&self.view),
             store: store(&self.dir, &ring),

@@ -8,6 +8,8 @@
 mod chaos;
 #[path = "cluster/inlets.rs"]
 mod inlets;
+#[path = "cluster/keys.rs"]
+mod keys;
 #[path = "cluster/operations.rs"]
 mod operations;
 #[path = "cluster/processes.rs"]

@@ -8,8 +8,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::path::{Path, PathBuf};
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -148,7 +148,8 @@ impl Scene {
     fn forget(&mut self, server: &Server, some: Range<usize>) -> bool {
         for somebody in &self.forgotten[some] {
             let asked = server.client();
-            let answer = block_on(asked.forget(Owner::User(&somebody.user), &ForgetBody::everything(), WITHOUT_WAITING));
+            let answer =
+                block_on(asked.forget(Owner::User(&somebody.user), &ForgetBody::everything(), WITHOUT_WAITING));
             match answer {
                 Ok(answer) => drop(self.receipts.insert(somebody.user.clone(), answer.receipt.id)),
                 Err(_) => return false,
@@ -191,9 +192,8 @@ impl Scene {
 
     fn wait_until_verified(&self, server: &Server) {
         let client = server.client();
-        let verified = |id: &Uuid| {
-            block_on(client.receipt(*id)).is_ok_and(|receipt| receipt.status == ReceiptStatus::Verified)
-        };
+        let verified =
+            |id: &Uuid| block_on(client.receipt(*id)).is_ok_and(|receipt| receipt.status == ReceiptStatus::Verified);
         for id in self.receipts.values() {
             wait_until(DEADLINE, &format!("receipt {id} is verified"), || verified(id));
         }
@@ -231,7 +231,14 @@ impl Scene {
             let tenant = TenantId::try_new(TENANT).expect("a tenant");
             let subject = Subject::owner(&tenant, Some(&somebody.user), None, None).expect("a user");
             let keys = owners.get(&KeyOwner::Subject(subject.handle(&secret)));
-            assert_eq!(keys, None, "keys of {} {}, receipt {}", somebody.user, subject.handle(&secret), self.receipts[&somebody.user]);
+            assert_eq!(
+                keys,
+                None,
+                "keys of {} {}, receipt {}",
+                somebody.user,
+                subject.handle(&secret),
+                self.receipts[&somebody.user]
+            );
         }
     }
 

@@ -28,7 +28,7 @@ mod publisher;
 #[path = "harness/scan.rs"]
 mod scan;
 
-pub(crate) use archive::ArchiveText;
+pub(crate) use archive::{ArchiveText, keys_of_events};
 pub(crate) use dump::DumpText;
 pub(crate) use ledger::Ledger;
 pub(crate) use load::Load;
@@ -73,7 +73,7 @@ pub(crate) struct Server {
     pub(crate) url: String,
     child: Child,
     /// Held open, so that the child can go on writing.
-    _stdout: BufReader<ChildStdout>,
+    stdout: BufReader<ChildStdout>,
     log: PathBuf,
 }
 
@@ -108,7 +108,7 @@ impl Server {
         let Some(url) = address.map(str::to_owned) else {
             panic!("memos did not start: `{line}`, {:?}\n{}", child.wait(), tail(&log));
         };
-        Self { url, child, _stdout: stdout, log }
+        Self { url, child, stdout, log }
     }
 
     #[track_caller]
@@ -172,6 +172,17 @@ impl Server {
         wait_until(DEADLINE, "memos has stopped", || self.child.try_wait().expect("its state").is_some());
         let status = self.child.wait().expect("its end");
         assert!(status.success(), "memos ended with {status}\n{}", tail(&self.log));
+    }
+
+    /// As [`Server::stop`]; answers what it wrote to standard output after its first line, and all of standard error.
+    #[track_caller]
+    pub(crate) fn stop_and_read(mut self) -> (String, String) {
+        self.terminate();
+        let mut written = String::new();
+        self.stdout.read_to_string(&mut written).expect("its standard output");
+        let status = self.child.wait().expect("its end");
+        assert!(status.success(), "memos ended with {status}\n{}", tail(&self.log));
+        (written, std::fs::read_to_string(&self.log).expect("its standard error is text"))
     }
 
     /// The sum of a metric over all its labels, or with the labels in its name; 0 when there is none, or nobody answers.

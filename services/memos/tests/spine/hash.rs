@@ -35,6 +35,8 @@ struct Reference {
     open: Vec<String>,
     /// The number of each user's next event.
     next: BTreeMap<String, u64>,
+    /// Its keys, exported.
+    keys: PathBuf,
 }
 
 impl Reference {
@@ -60,7 +62,9 @@ impl Reference {
         let next = next_seqs(&server, publisher.load.users());
         assert_eq!(next.values().sum::<u64>(), total(&publisher) + ticks(&dir), "every distinct event has one number");
         server.stop();
-        Self { dir, hash: live, ends, open, next }
+        let keys = root.join("reference.exported");
+        run(&dir, &["keys", "export", &keys.to_string_lossy()]);
+        Self { dir, hash: live, ends, open, next, keys }
     }
 
     /// Waits until a server has come to where the recorded one was, and compares.
@@ -183,7 +187,7 @@ fn the_events_alone_come_to_the_same_memories() {
     let events = root.path().join("events.jsonl");
     archive.only(&["interactions"]).write(&events);
     let again = |name: &str, settings: Vec<String>, how: &str| {
-        let dir = import(root.path(), name, &events, &[]);
+        let dir = import(root.path(), name, &events, &reference.keys, &[]);
         reference.assert_same(Server::start(&dir, &with(&settings)), &dir, how);
         verify(&dir);
         dir
@@ -191,7 +195,7 @@ fn the_events_alone_come_to_the_same_memories() {
     for records in BATCHES {
         again(&format!("batches-{records}"), batches(records), &format!("decided anew in batches of {records}"));
     }
-    let dir = import(root.path(), "passivating", &events, &[]);
+    let dir = import(root.path(), "passivating", &events, &reference.keys, &[]);
     let server = Server::start(&dir, &with(&passivating()));
     wait_until_final(&server, reference.ends.iter().map(String::as_str));
     let passivations = server.metric("memos_working_memory_passivations_total");
@@ -216,7 +220,7 @@ fn a_log_that_moves_takes_its_memories_along() {
     let archive = export(&reference.dir, root.path(), "log.jsonl");
     let exported = root.path().join("log.jsonl");
     for (name, partitions) in [("two", "2"), ("five", "5"), ("one", "1")] {
-        let dir = import(root.path(), name, &exported, &["--partitions", partitions]);
+        let dir = import(root.path(), name, &exported, &reference.keys, &["--partitions", partitions]);
         let setting = ["--set".to_owned(), format!("log.partitions={partitions}")];
         let how = format!("moved to {partitions} partitions");
         reference.assert_same(Server::start(&dir, &with(&setting)), &dir, &how);
@@ -229,7 +233,7 @@ fn a_log_that_moves_takes_its_memories_along() {
     let windows = root.path().join("windows.jsonl");
     archive.only(&["interactions", "consolidations"]).write(&windows);
     for (name, batch) in [("rules-1", 1), ("rules-7", 7)] {
-        let dir = import(root.path(), name, &windows, &[]);
+        let dir = import(root.path(), name, &windows, &reference.keys, &[]);
         let mut settings = passivating();
         settings.extend(batches(batch));
         for rule in ["rules.window_turns_max=3", "rules.salient_at=300", "rules.gap_seconds=40", "rules.keep_at=600"] {
@@ -279,9 +283,10 @@ fn export(dir: &Path, root: &Path, name: &str) -> ArchiveText {
     ArchiveText::read(&file)
 }
 
-fn import(root: &Path, name: &str, file: &Path, more: &[&str]) -> PathBuf {
-    let dir = root.join(name);
-    let file = file.to_string_lossy();
+/// A new data directory of an archive, with keys that were exported.
+fn import(root: &Path, name: &str, file: &Path, keys: &Path, more: &[&str]) -> PathBuf {
+    let (dir, file) = (root.join(name), file.to_string_lossy());
     run(&dir, &[&["log", "import", &file], more].concat());
+    run(&dir, &["keys", "import", &keys.to_string_lossy()]);
     dir
 }

@@ -12,7 +12,7 @@ use crate::harness::{DEADLINE, Server, block_on, hash, is_long, memos, run, try_
 use crate::hostile::http::{post_json, send};
 
 #[path = "operations/tenants.rs"]
-mod tenants;
+pub(crate) mod tenants;
 
 const SAMPLE: &str = include_str!("../../sample/interactions.jsonl");
 

@@ -81,13 +81,7 @@ impl Recall {
         let Some((partition, forgotten)) = self.0.parts.served.iter().find_map(open) else { return Ok(None) };
         self.check_serves(partition)?;
         let status = if forgotten { EventStatus::Forgotten } else { EventStatus::Recallable };
-        Ok(Some(EventStatusView {
-            id: id.as_str().to_owned(),
-            status,
-            reason: None,
-            memory_id: None,
-            position: None,
-        }))
+        Ok(Some(EventStatusView { id: id.as_str().to_owned(), status, reason: None, memory_id: None, position: None }))
     }
 
     /// Whether an event that a step covers is one of those that a later event forgets, though no step says so yet.

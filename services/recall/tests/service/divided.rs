@@ -165,7 +165,8 @@ fn a_stop_is_heard_between_two_batches_of_a_restore() {
 fn recall_refuses_partitions_that_are_none() {
     let stage = Stage::new(Rules::default());
     let dir = tempfile::tempdir().expect("a directory");
-    let start = |served| recall::start_alone(stage.parts(own_store(&dir, &stage.ring), Settings::default(), served)).map(drop);
+    let start =
+        |served| recall::start_alone(stage.parts(own_store(&dir, &stage.ring), Settings::default(), served)).map(drop);
     assert!(matches!(start(Vec::new()), Err(Error::NothingToServe)));
     let wrong = start(vec![HERE, Partition::new(PARTITIONS)]);
     assert!(matches!(wrong, Err(Error::NoSuchPartition { partitions: PARTITIONS, .. })), "{wrong:?}");

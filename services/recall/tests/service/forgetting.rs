@@ -43,7 +43,12 @@ fn told(stage: &mut Stage, running: &Running) -> Subject {
     };
     for number in 0..60 {
         let id = format!("k{number}");
-        say(stage, &id, "other", &format!("In {number} I moved to town {number} in Norway with friend number {number}."));
+        say(
+            stage,
+            &id,
+            "other",
+            &format!("In {number} I moved to town {number} in Norway with friend number {number}."),
+        );
         if number % 10 == 0 {
             let id = format!("c{number}");
             say(stage, &id, "s", &format!("My {CANARY} of house {number} lives at number {number} of Harbour Street."));
@@ -170,7 +175,7 @@ fn a_preview_names_what_the_forget_takes() {
     let preview = |scope: &Scope| block_on(running.recall.preview(&alice, scope)).expect("an answer");
     let found = preview(&Scope::Matching(matching.clone()));
     assert_eq!((found.memories, found.turns), (6, 2));
-    let mut events = found.event_ids.clone();
+    let mut events = found.event_ids;
     events.sort();
     assert_eq!(events, ["c-closed", "c-open"]);
     assert!(said(&running, &alice).to_string().contains(CANARY));
@@ -196,7 +201,10 @@ fn a_receipt_goes_from_accepted_to_verified_and_is_nobody_elses() {
     assert!(receipt("t").is_none());
     running.reached(&stage.say(&alice, forget));
     let view = receipt("t").expect("it is accepted");
-    assert_eq!((view.status, view.scope.as_str(), view.forgotten.is_none()), (ReceiptStatus::Accepted, "everything", true));
+    assert_eq!(
+        (view.status, view.scope.as_str(), view.forgotten.is_none()),
+        (ReceiptStatus::Accepted, "everything", true)
+    );
     stage.settle(&running);
     let view = receipt("t").expect("it is accepted");
     let forgotten = view.forgotten.expect("it is counted now");
@@ -211,7 +219,12 @@ fn a_receipt_goes_from_accepted_to_verified_and_is_nobody_elses() {
     for (stage_of, wanted) in stages {
         let told = Receipt { subject, stage: stage_of, at: now(), keys: 2, erased: row.erased.clone() };
         let record = envelope::receipt(&told, now());
-        stage.log.append(&Topic::Receipts, subject.partition(PARTITIONS), vec![record]).expect("room").wait().expect("durable");
+        stage
+            .log
+            .append(&Topic::Receipts, subject.partition(PARTITIONS), vec![record])
+            .expect("room")
+            .wait()
+            .expect("durable");
         let reached = || receipt("t").is_some_and(|view| view.status == wanted);
         wait_until(DEADLINE, "the receipt says so", reached);
     }

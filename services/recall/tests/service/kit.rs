@@ -35,7 +35,9 @@ pub(crate) fn user(tenant_name: &str, id: &str) -> Subject {
 
 /// A store of recall's own.
 pub(crate) fn own_store(dir: &TempDir, ring: &Keyring) -> Arc<Store> {
-    Arc::new(Store::open(dir.path(), testkit::secret(), ring.clone(), &memory_store::Settings::default()).expect("a store"))
+    Arc::new(
+        Store::open(dir.path(), testkit::secret(), ring.clone(), &memory_store::Settings::default()).expect("a store"),
+    )
 }
 
 /// Everything but recall.

@@ -149,7 +149,9 @@ fn a_recall_that_goes_on_in_its_own_store_has_every_turn_exactly_once() {
 #[test]
 fn a_recall_whose_store_was_deleted_has_every_turn_exactly_once() {
     let dirs: Vec<_> = (0..=rounds()).map(|_| tempfile::tempdir().expect("a directory")).collect();
-    starts_at_any_moment(87, |stage, start| stage.recall_alone(own_store(&dirs[start], &stage.ring), Settings::default()));
+    starts_at_any_moment(87, |stage, start| {
+        stage.recall_alone(own_store(&dirs[start], &stage.ring), Settings::default())
+    });
 }
 
 /// Starts recall again and again; `start` hears how often it was called.

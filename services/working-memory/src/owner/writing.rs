@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use event_log::envelope::{self, Working};
 use event_log::{Appended, Offset, Record, Timestamp, Topic, anchor, now};
-use keyring::KeyId;
+use keyring::{KeyId, Keyring};
+use memory_core::subject::TenantTag;
 use memory_core::working_memory::{Boundary, Closed};
 use memory_core::{Handle, Seq};
 
@@ -21,7 +22,7 @@ impl Owner {
             return Ok(());
         }
         let now = now();
-        let keys = self.keys_of(&closed)?;
+        let keys = self.keys_of(&closed).await?;
         let ring = self.parts.ring();
         let mut fresh: Vec<Record> = Vec::with_capacity(closed.len());
         for window in closed.iter().filter(|window| !window.logged) {
@@ -48,7 +49,7 @@ impl Owner {
     }
 
     /// The keys of windows and of the states at their ends, made durable before they are used.
-    fn keys_of(&self, closed: &[Closed]) -> Result<Keys, Error> {
+    async fn keys_of(&self, closed: &[Closed]) -> Result<Keys, Error> {
         let mut wanted: BTreeSet<(Handle, Seq)> = BTreeSet::new();
         for window in closed {
             wanted.insert((window.consolidation.subject, window.consolidation.key_since));
@@ -57,8 +58,30 @@ impl Owner {
             }
         }
         let wanted: Vec<(Handle, Seq)> = wanted.into_iter().collect();
-        let keys = self.parts.ring().of_subjects(&wanted, now())?;
+        let asked = wanted.clone();
+        let keys = self.ask_ring(move |ring| ring.of_subjects(&asked, now())).await?;
         Ok(wanted.into_iter().zip(keys).filter_map(|(of, key)| Some((of, key?))).collect())
+    }
+
+    /// The key of a subject that seals from there on; `None` where that is forgotten.
+    pub(super) async fn key_of(&self, of: (Handle, Seq)) -> Result<Option<KeyId>, Error> {
+        Ok(self.ask_ring(move |ring| ring.of_subjects(&[of], now())).await?.pop().flatten())
+    }
+
+    /// The key of a tenant that seals now.
+    pub(super) async fn epoch(&self, tenant: TenantTag) -> Result<KeyId, Error> {
+        self.ask_ring(move |ring| ring.epoch(tenant, now())).await
+    }
+
+    /// Asks for keys on a thread that may block: one that is made must be durable, which takes as long as a sync or a
+    /// broker, and may wait for no runtime.
+    async fn ask_ring<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&Keyring) -> Result<T, keyring::Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let ring = self.parts.ring().clone();
+        let asked = tokio::task::spawn_blocking(move || ask(&ring)).await;
+        Ok(asked.expect("asking for keys does not panic, and is not cancelled")?)
     }
 
     /// A row of `working`; what was forgotten since is left out of it.
@@ -87,7 +110,7 @@ impl Owner {
         for subject in &overwritten.boundaries {
             if let Some(boundary) = self.parts.store.boundary(log, *subject)? {
                 let of = (boundary.subject, boundary.key_since);
-                let key = self.parts.ring().of_subjects(&[of], now)?.pop().flatten();
+                let key = self.key_of(of).await?;
                 rows.push(self.row_of(boundary, &key.map(|key| (of, key)).into_iter().collect(), now)?);
             }
         }

@@ -19,8 +19,11 @@ fn stride() -> usize {
 
 /// Runs the service until the log breaks, again and again, each time a little further; `run` says which rules hold and
 /// which store is used.
-pub(crate) fn crash_everywhere(log: &std::sync::Arc<BrittleLog>, mut run: impl FnMut(usize) -> (Rules, Option<Home>)) -> usize {
-    let kept = home(&log);
+pub(crate) fn crash_everywhere(
+    log: &std::sync::Arc<BrittleLog>,
+    mut run: impl FnMut(usize) -> (Rules, Option<Home>),
+) -> usize {
+    let kept = home(log);
     for (number, calls) in (1_u64..).step_by(stride()).enumerate() {
         let (rules, fresh) = run(number);
         let store = fresh.as_ref().unwrap_or(&kept);

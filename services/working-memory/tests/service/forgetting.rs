@@ -55,13 +55,18 @@ fn who_returns_has_a_new_generation_and_a_new_key_and_what_comes_late_stays_forg
         publish(&log, &history);
         let service = start(&log, &home, settings(batch));
         service.drain();
-        let count = |outcome: &str| service.metric(&format!("memos_working_memory_events_total{{outcome=\"{outcome}\"}}"));
+        let count =
+            |outcome: &str| service.metric(&format!("memos_working_memory_events_total{{outcome=\"{outcome}\"}}"));
         assert_eq!((count("duplicate"), count("forgotten"), count("accepted")), (1, 1, 6), "batches of {batch}");
         let all = windows(&log).remove(&history[0].0).expect("windows");
         let found: Vec<(u32, u64, Vec<&str>)> =
             all.iter().map(|window| (window.generation.get(), window.key_since.get(), ids(window))).collect();
-        let wanted =
-            [(0, 0, vec!["old-1", "old-end"]), (0, 0, vec!["old-2"]), (0, 0, vec!["forget"]), (1, 4, vec!["new-1", "new-end"])];
+        let wanted = [
+            (0, 0, vec!["old-1", "old-end"]),
+            (0, 0, vec!["old-2"]),
+            (0, 0, vec!["forget"]),
+            (1, 4, vec!["new-1", "new-end"]),
+        ];
         assert_eq!(found, wanted, "batches of {batch}");
         let sealed: Vec<_> = records(&log, &Topic::Consolidations)
             .iter()
@@ -132,7 +137,10 @@ fn a_crash_at_any_moment_of_a_forget_leaves_the_windows_of_a_straight_line() {
                 }
             }
             let ends: BTreeSet<_> = all.iter().map(|window| (window.from, window.to)).collect();
-            assert!(found.iter().all(|window| ends.contains(&(window.from, window.to))), "{subject} has another window");
+            assert!(
+                found.iter().all(|window| ends.contains(&(window.from, window.to))),
+                "{subject} has another window"
+            );
         }
         assert!(alive > 10, "only {alive} windows can be read");
     }
@@ -146,8 +154,7 @@ fn a_paused_owner(calls: u64) {
     let handle = Arc::new(StoppableLog::new(Arc::<BrittleLog>::clone(&log)));
     let (ownership, hand) = Scripted::new();
     let port: Arc<dyn EventLog> = Arc::<StoppableLog>::clone(&handle);
-    let zombie =
-        start_owning(port, &paused, settings(4), Rules::default(), WorkingMemory::apply, Box::new(ownership));
+    let zombie = start_owning(port, &paused, settings(4), Rules::default(), WorkingMemory::apply, Box::new(ownership));
     hand.give(&Partition::all(PARTITIONS).collect::<Vec<_>>());
     zombie.drain();
     handle.stop_after(calls);
@@ -170,7 +177,11 @@ fn a_paused_owner(calls: u64) {
             assert!(dead.is_none_or(|key| !log.ring().is_held(key)), "{topic} at {}", stored.offset);
         }
         for (_, stored) in &all {
-            assert!(!shows(stored.record.value.as_deref().unwrap_or_default()), "{topic} at {} shows it", stored.offset);
+            assert!(
+                !shows(stored.record.value.as_deref().unwrap_or_default()),
+                "{topic} at {} shows it",
+                stored.offset
+            );
         }
     }
     // Who comes next has the state of who was not paused.
@@ -179,7 +190,10 @@ fn a_paused_owner(calls: u64) {
     again.stop().expect("it was told to");
     let state = |of: &crate::kit::Home| of.store.boundary(log.id(), subject).expect("it reads").expect("it is there");
     assert_eq!((state(&paused).generation.get(), state(&paused).next), (1, Seq::new(6)), "after {calls} calls");
-    assert!(log.ring().of_subject(subject).iter().all(|key| key.since() >= Seq::new(4)), "a key of the old life is back");
+    assert!(
+        log.ring().of_subject(subject).iter().all(|key| key.since() >= Seq::new(4)),
+        "a key of the old life is back"
+    );
 }
 
 fn shows(bytes: &[u8]) -> bool {

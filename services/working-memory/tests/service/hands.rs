@@ -26,7 +26,7 @@ struct Process {
 }
 
 fn process(log: &Arc<BrittleLog>, rules: Rules) -> Process {
-    let (home, handle) = (home(&log), Arc::new(StoppableLog::new(Arc::<BrittleLog>::clone(log))));
+    let (home, handle) = (home(log), Arc::new(StoppableLog::new(Arc::<BrittleLog>::clone(log))));
     let (ownership, hand) = Scripted::new();
     let port: Arc<dyn EventLog> = Arc::<StoppableLog>::clone(&handle);
     let service = start_owning(port, &home, settings(16), rules, WorkingMemory::apply, Box::new(ownership));
@@ -111,7 +111,7 @@ fn zombies(seed: u64, history: &[(Handle, Recorded)], rules: [Rules; 3]) -> Arc<
 /// The newest row of every key of `working` is the highest that was ever written, once compaction has been there.
 fn assert_states(log: &Arc<BrittleLog>, ends: &BTreeMap<Handle, Seq>) {
     log.maintain(Timestamp::from_seconds(i64::from(u32::MAX))).expect("it compacts");
-    let home = home(&log);
+    let home = home(log);
     let port: Arc<dyn EventLog> = Arc::<BrittleLog>::clone(log);
     let replica = Replica::new(port, Arc::clone(&home.store), Limits::default());
     for partition in all() {
@@ -229,7 +229,7 @@ fn an_older_row_of_a_former_owner_is_written_over() {
 /// A process that stands still while it reads what others have folded.
 fn in_the_middle_of_a_takeover(log: &Arc<BrittleLog>) -> Process {
     publish(log, &lively_history(84, 7, 900));
-    let first = start(log, &home(&log), settings(8));
+    let first = start(log, &home(log), settings(8));
     first.drain();
     first.stop().expect("it was told to");
     let heir = process(log, Rules::default());

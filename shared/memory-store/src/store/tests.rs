@@ -93,7 +93,10 @@ fn a_row_with_a_wrong_byte_is_an_error_and_never_a_panic() {
             match store.rows(person.handle()) {
                 Ok(rows) => {
                     assert!(name_of_key.contains(&place), "byte {place} of a {kind:?} is not proven");
-                    assert_eq!(rows.iter().filter(|row| !person.rows.iter().any(|known| known == *row)).count(), usize::from(kind == KeyKind::Subject));
+                    assert_eq!(
+                        rows.iter().filter(|row| !person.rows.iter().any(|known| known == *row)).count(),
+                        usize::from(kind == KeyKind::Subject)
+                    );
                     assert!(rows.subject().expect("numbers are known").owner.is_none() || kind != KeyKind::Subject);
                 }
                 Err(error) => {

@@ -93,7 +93,8 @@ fn a_forget_in_several_parts_leaves_the_rows_of_the_reference_in_batches_of_any_
     let before = person.rows.iter().count();
     person.say(events::delete(memory));
     let parts = person.steps.iter().filter(|step| step.erased().is_some()).count();
-    let snapshots = person.steps.iter().filter(|step| matches!(step.body, memory_core::step::Body::Snapshot { .. })).count();
+    let snapshots =
+        person.steps.iter().filter(|step| matches!(step.body, memory_core::step::Body::Snapshot { .. })).count();
     assert!(parts == 1 && snapshots >= 4, "{snapshots} parts");
     let floor = person.steps.iter().find_map(Step::erased).expect("one forget").floor;
     let ring = testkit::ring();
@@ -105,7 +106,11 @@ fn a_forget_in_several_parts_leaves_the_rows_of_the_reference_in_batches_of_any_
             let store = open_with(dir.path(), &ring);
             apply(&store, chunk);
             let erased = chunk.iter().any(|written| written.erases);
-            assert_eq!(pending(&store).is_empty(), !erased, "batch {place} of {batch}: a forget begins with its last part");
+            assert_eq!(
+                pending(&store).is_empty(),
+                !erased,
+                "batch {place} of {batch}: a forget begins with its last part"
+            );
         }
         let store = open_with(dir.path(), &ring);
         assert_eq!(store.rows(person.handle()).expect("rows"), person.rows, "batches of {batch}");
@@ -185,7 +190,9 @@ fn receipts_and_steps_fold_in_any_order_with_a_start_between_any_two() {
                     written.record.step.as_ref().and_then(Step::erased).is_some_and(|erased| erased.floor == *floor)
                 })
             };
-            let stage = |floor: &Seq| receipts[..told].iter().filter(|one| one.erased.floor == *floor).map(|one| one.stage).max();
+            let stage = |floor: &Seq| {
+                receipts[..told].iter().filter(|one| one.erased.floor == *floor).map(|one| one.stage).max()
+            };
             let wanted: Vec<(Seq, Stage)> = floors
                 .iter()
                 .filter(|floor| erases(floor) && stage(floor) != Some(Stage::Verified))

@@ -6,9 +6,9 @@ use std::sync::{Arc, LazyLock};
 
 use event_log::envelope::After;
 use event_log::{EventLog, Limits, MemLog, Offset, Partition, Stored, Timestamp, Topic, anchor, envelope};
+use keyring::Keyring;
 use memory_core::dump::{self, Dump, DumpHash};
 use memory_core::refold::Rows;
-use keyring::Keyring;
 use memory_core::{Handle, Seq, Step};
 use memory_store::{Chain, Error, Place, Record, Replica, Settings, Store, Verdict};
 use testkit::secret;

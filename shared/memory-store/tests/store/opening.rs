@@ -74,13 +74,17 @@ fn a_reader_that_opens_while_the_writer_flushes_sees_the_rows_below_its_position
             readers.fetch_add(1, Ordering::SeqCst);
         }
     });
-    assert_eq!(dump(&Store::open_read_only(dir.path(), secret(), ring().clone()).expect("nobody writes")), folded.hash());
+    assert_eq!(
+        dump(&Store::open_read_only(dir.path(), secret(), ring().clone()).expect("nobody writes")),
+        folded.hash()
+    );
 }
 
 #[test]
 fn a_reader_makes_no_store() {
     let dir = tempfile::tempdir().expect("a directory");
-    let error = Store::open_read_only(&dir.path().join("nothing"), secret(), ring().clone()).expect_err("there is none");
+    let error =
+        Store::open_read_only(&dir.path().join("nothing"), secret(), ring().clone()).expect_err("there is none");
     assert!(matches!(error, Error::Open { .. }), "{error}");
 }
 

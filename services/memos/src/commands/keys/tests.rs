@@ -71,7 +71,8 @@ fn a_process_that_runs_takes_over_a_new_root() {
     let settings = settings(dir.path(), "data");
     let (ring, file) = keys::open_file(&settings).expect("keys");
     mint(&ring, 3);
-    let impatient = rotate(&settings, Rotation::default(), Duration::ZERO, &mut Vec::new()).expect_err("nobody took it");
+    let impatient =
+        rotate(&settings, Rotation::default(), Duration::ZERO, &mut Vec::new()).expect_err("nobody took it");
     assert!(impatient.to_string().contains("run this again"), "{impatient:#}");
     assert_eq!(roots(&settings).len(), 2, "both roots are there");
     std::thread::scope(|scope| {
@@ -162,7 +163,9 @@ fn roots_and_wrapping_keys_of_a_log_are_replaced_while_services_run() {
     let text = printed(|out| kafka::rotate(&settings, &log, Rotation::default(), Duration::ZERO, out));
     assert!(!text.contains("made") && roots(&settings) == [next.name()], "{text}");
     let text = printed(|out| kafka::list(&settings, &log, out));
-    assert!(text.contains("9 (of 9 subjects)") && text.contains(&format!("2: sealed with the root key {}", next.name())));
+    assert!(
+        text.contains("9 (of 9 subjects)") && text.contains(&format!("2: sealed with the root key {}", next.name()))
+    );
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use event_log::{EventLog, Offset, Partition, Topic, envelope};
-use memory_core::consolidation::Rest;
 use keyring::Keyring;
+use memory_core::consolidation::Rest;
 use memory_core::refold::Rows;
 use memory_core::subject::TenantTag;
 use memory_core::{Consolidation, Handle, Interval, Rules, Seq, WorkingMemory};

@@ -65,7 +65,9 @@ fn find(id: ReceiptId, store: Option<&Store>, log: &dyn EventLog) -> anyhow::Res
         each(log, &Topic::Receipts, partition, end, |stored| {
             let receipt = envelope::read_receipt(stored)?.filter(|receipt| receipt.erased.receipt == id);
             if let Some(receipt) = receipt {
-                found.get_or_insert_with(|| ReceiptRow::begun(receipt.subject, receipt.erased.clone())).reached(&receipt);
+                found
+                    .get_or_insert_with(|| ReceiptRow::begun(receipt.subject, receipt.erased.clone()))
+                    .reached(&receipt);
             }
             Ok(())
         })?;

@@ -16,7 +16,10 @@ fn refused(cluster: &Cluster, name: &str, arguments: &[&str]) -> String {
 
 #[test]
 fn a_service_that_cannot_work_says_why() {
-    let seed = seed("operations over Kafka", "no topics, another count, another secret, a second instance, no broker");
+    let seed = seed(
+        "operations over Kafka",
+        "no topics, another count, another secret or root key, a second instance, no broker",
+    );
     let root = tempfile::tempdir().expect("a directory");
     let mut cluster = Cluster::new(&BROKER, root.path(), "wrong", seed, Size::ONE);
     let text = refused(&cluster, "consolidator-0", &["consolidator"]);
@@ -37,6 +40,19 @@ fn a_service_that_cannot_work_says_why() {
     let secret = format!("data.hash_secret_file={}", other.display());
     let text = refused(&cluster, "recall-0", &["recall", "--set", &secret]);
     assert!(text.contains("another hash secret"), "{text}");
+
+    let other = root.path().join("other.key");
+    let root_key = format!("keys.root_file={}", other.display());
+    for (name, command) in [("recall-0", "recall"), ("gateway-0", "gateway"), ("topics", "topics")] {
+        let text = refused(&cluster, name, &[command, "--set", &root_key]);
+        assert!(text.contains("other.key") && text.contains("copy that file to every service"), "none: {text}");
+    }
+    assert!(!other.exists(), "another root key is no help to a log that has one");
+    cluster.run("topics", &["keys", "init", "--root-file", &other.to_string_lossy()]);
+    for (name, command) in [("recall-0", "recall"), ("gateway-0", "gateway"), ("topics", "topics")] {
+        let text = refused(&cluster, name, &[command, "--set", &root_key]);
+        assert!(text.contains("is not the one of this log"), "another one: {text}");
+    }
 
     let far = "kafka.bootstrap_servers=127.0.0.1:1";
     let text = refused(&cluster, "gateway-0", &["gateway", "--set", far, "--set", "kafka.delivery_timeout_ms=1500"]);

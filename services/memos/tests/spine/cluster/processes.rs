@@ -162,13 +162,13 @@ impl Cluster {
     /// The hash of what an instance has stored.
     #[track_caller]
     pub(crate) fn hash(&self, name: &str) -> String {
-        let text = self.run(name, &["dump", "--hash"]);
+        let text = self.run(name, &["dump", "--hash", "--kafka"]);
         text.lines().next().expect("the first line is the hash").to_owned()
     }
 
     #[track_caller]
     pub(crate) fn dump(&self, name: &str) -> DumpText {
-        DumpText::parse(&self.run(name, &["dump"]))
+        DumpText::parse(&self.run(name, &["dump", "--kafka"]))
     }
 
     /// `memos verify` against the log; every line must be good.

@@ -11,8 +11,8 @@ use testkit::Random;
 
 use super::processes::{BROKER, Cluster, Size, command};
 use crate::harness::{
-    ArchiveText, Load, Publisher, Server, block_on, data_dir, hash, is_long, run, seed, verify, wait_for_status,
-    wait_until_final,
+    ArchiveText, Load, Publisher, Server, block_on, data_dir, hash, is_long, keys_of_events, run, seed, verify,
+    wait_for_status, wait_until_final,
 };
 use crate::hostile::http::post_json;
 
@@ -23,6 +23,8 @@ const NO_TICKS: &str = "working_memory.idle_tick_seconds=0";
 struct Recorded {
     dir: PathBuf,
     hash: String,
+    /// Its keys, which travel in a file of their own.
+    keys: PathBuf,
     /// The last event of each user that is consolidated, and the one in an open window.
     ends: Vec<String>,
     open: Vec<String>,
@@ -49,7 +51,9 @@ fn record(root: &Path, seed: u64) -> Recorded {
     wait_until_recallable(&server, &open);
     let next = publisher.load.users().map(|user| (user.to_owned(), server.next_seq(user))).collect();
     server.stop();
-    Recorded { hash: hash(&dir), dir, ends, open, next }
+    let keys = root.join("keys.jsonl");
+    run(&dir, &["keys", "export", &keys.to_string_lossy()]);
+    Recorded { hash: hash(&dir), dir, keys, ends, open, next }
 }
 
 fn feed(server: &Server, publisher: &mut Publisher, seed: u64, events: u64) {
@@ -77,7 +81,19 @@ fn wait_until_recallable(server: &Server, events: &[String]) {
     wait_for_status(server, events, "is recallable", |status| status == EventStatus::Recallable);
 }
 
+#[track_caller]
+fn bring_keys(cluster: &Cluster, file: &Path) {
+    let text = cluster.run("import", &["keys", "import", "--kafka", &file.to_string_lossy()]);
+    assert!(text.contains("imported"), "{text}");
+}
+
 impl Recorded {
+    /// Brings the keys to Kafka.
+    #[track_caller]
+    fn bring_keys(&self, cluster: &Cluster) {
+        bring_keys(cluster, &self.keys);
+    }
+
     /// Waits until a cluster has come to where the embedded memos was, and compares every store there is.
     #[track_caller]
     fn assert_same(&self, cluster: &mut Cluster, how: &str) {
@@ -111,6 +127,7 @@ fn recorded_events_come_to_the_same_memories() {
         let mut cluster = Cluster::new(&BROKER, root.path(), prefix, seed, size);
         cluster.set(&[NO_TICKS]);
         cluster.run("import", &["log", "import", "--kafka", &events.to_string_lossy()]);
+        bring_keys(&cluster, &keys_of_events(&recorded.keys));
         cluster.start();
         recorded.assert_same(&mut cluster, &format!("{size:?}"));
     }
@@ -130,16 +147,29 @@ fn a_log_moves_to_kafka_and_back() {
         let nowhere = ["log", "import", "--kafka", &file.to_string_lossy(), "--set", "gateway.inlets=[]"];
         let text = refused(&cluster, &nowhere);
         assert!(text.contains("inlet.events") && text.contains("gateway.inlets"), "an inlet has no topic: {text}");
+        // Keys may come before the log or after it, but before anybody takes what they seal for forgotten.
+        let keys_first = prefix == "five";
+        if keys_first {
+            recorded.bring_keys(&cluster);
+        }
         cluster.run("import", &["log", "import", "--kafka", &file.to_string_lossy()]);
+        if !keys_first {
+            let text = refused(&cluster, &["recall"]);
+            assert!(text.contains("memos keys import --kafka"), "a log without its keys: {text}");
+            recorded.bring_keys(&cluster);
+        }
         cluster.start();
         recorded.assert_same(&mut cluster, &format!("moved to Kafka with {partitions} partitions"));
         back = root.path().join(format!("from-{prefix}.jsonl"));
         cluster.run("export", &["log", "export", "--kafka", &back.to_string_lossy()]);
+        let keys = back.with_extension("keys");
+        cluster.run("export", &["keys", "export", "--kafka", &keys.to_string_lossy()]);
         let text = refused(&cluster, &["log", "import", "--kafka", &file.to_string_lossy()]);
         assert!(text.contains("holds records"), "an import into a log that is not empty: {text}");
     }
     let home = root.path().join("home");
     run(&home, &["log", "import", "--partitions", "2", &back.to_string_lossy()]);
+    run(&home, &["keys", "import", &back.with_extension("keys").to_string_lossy()]);
     let server = Server::start(&home, &["--set", NO_TICKS]);
     wait_until_final(&server, recorded.ends.iter().map(String::as_str));
     wait_until_recallable(&server, &recorded.open);

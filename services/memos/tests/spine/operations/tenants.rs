@@ -9,7 +9,7 @@ use crate::harness::{DEADLINE, Server, block_on, memos, wait_until};
 use crate::hostile::http::{Reply, Request, send};
 
 /// A new key of a tenant, and the lines for the settings file.
-fn key(tenant: &str) -> (String, String) {
+pub(crate) fn key(tenant: &str) -> (String, String) {
     let output = memos().args(["api-key", "new", "--tenant", tenant]).output().expect("memos runs");
     let text = String::from_utf8(output.stdout).expect("memos writes UTF-8");
     let key = text.lines().map(str::trim).find(|line| line.contains('.') && !line.contains(' ')).expect("a key");

@@ -9,8 +9,16 @@ use testkit::{Person, events};
 
 use super::*;
 
-const NAMES: [&str; 8] =
-    ["canary-tenant", "canary-user", "canary-session", "canary-event", "canary-content", "canary-tag", "canary-meta", "canary-spoken"];
+const NAMES: [&str; 8] = [
+    "canary-tenant",
+    "canary-user",
+    "canary-session",
+    "canary-event",
+    "canary-content",
+    "canary-tag",
+    "canary-meta",
+    "canary-spoken",
+];
 
 /// Somebody whose names and words are all found again wherever they lie in the clear.
 fn canary() -> Person {
@@ -138,7 +146,8 @@ fn a_value_under_another_key_is_refused() {
 fn a_value_of_another_subject_is_refused() {
     let dir = tempfile::tempdir().expect("a directory");
     let (store, person) = store(dir.path());
-    let (key, value) = store.scan(KeyKind::Memory, &KeyKind::Memory.bytes()).next().expect("a memory").expect("it reads");
+    let (key, value) =
+        store.scan(KeyKind::Memory, &KeyKind::Memory.bytes()).next().expect("a memory").expect("it reads");
     let other = Handle::from_bytes([0x11; 16]);
     let there = [&key[..2], other.as_bytes(), &key[18..]].concat();
     store.db.put_cf(store.family(KeyKind::Memory), &there, &value).expect("it writes");
@@ -167,7 +176,9 @@ fn rows_whose_key_is_gone_read_as_missing_and_the_numbers_are_known() {
     let log = LOG;
     store.spill(&person.working, seal::key(&store.ring, handle, Seq::FIRST)).expect("it is put aside");
     let boundary = Box::new(person.working.state().clone());
-    store.apply_working(log, Partition::new(0), &[Working::Boundary { log, boundary }], Offset::new(1)).expect("applies");
+    store
+        .apply_working(log, Partition::new(0), &[Working::Boundary { log, boundary }], Offset::new(1))
+        .expect("applies");
     let memory = person.rows.bank().memories().next().expect("a memory").clone();
     let (rows, numbers) = (everything(&store).len(), store.step_numbers(handle).expect("numbers"));
     store.ring.destroy(handle, Seq::new(1)).expect("it is destroyed");
@@ -177,7 +188,11 @@ fn rows_whose_key_is_gone_read_as_missing_and_the_numbers_are_known() {
     let bank = store.bank(handle).expect("it reads");
     assert!(bank.is_empty() && bank.owner().is_none());
     assert_eq!((bank.next(), bank.next_step()), (numbers.consolidated, numbers.chain.next));
-    assert_eq!(bank.next(), person.rows.subject().expect("a subject row").next, "where the next window begins is known");
+    assert_eq!(
+        bank.next(),
+        person.rows.subject().expect("a subject row").next,
+        "where the next window begins is known"
+    );
     let left: Vec<_> = store.rows(handle).expect("it reads").iter().cloned().collect();
     assert!(matches!(left.as_slice(), [memory_core::step::Row::Subject(row)] if row.owner.is_none()), "{left:?}");
     assert!(store.revisions(handle, memory.id).expect("it reads").is_empty());
