@@ -32,6 +32,8 @@ impl Memos {
             .args(["up", "--sample", "--listen", "127.0.0.1:0", "--data"])
             .arg(data)
             .args(["--set", &format!("logging.filter={log}")])
+            // The root key of the tests, which is no user's.
+            .env("XDG_CONFIG_HOME", env!("CARGO_TARGET_TMPDIR"))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

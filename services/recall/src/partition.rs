@@ -283,7 +283,7 @@ mod tests {
             testkit::events::recorded(&tenant, Timestamp::from_seconds(1), Position::new(number), &value)
         };
         // The owner of the partition has closed two windows, and written the boundary of the second.
-        let mut owner = WorkingMemory::new(subject, alice.clone());
+        let mut owner = WorkingMemory::new(subject, alice);
         let closed: Vec<_> = (0..4).flat_map(|number| owner.apply(&rules, &event(number)).closed).collect();
         let boundary = Box::new(closed[1].boundary.clone());
         let mut partition = Partition::new(0, Phase::Serving);
@@ -296,7 +296,7 @@ mod tests {
             partition.folded(Offset::new(numbers.end));
         };
         fold(&mut partition, 0..2, 0);
-        let _ = testkit::seal::key(store.ring(), subject, boundary.key_since);
+        testkit::seal::make_key(store.ring(), subject, boundary.key_since);
         let row = Working::Boundary { log, boundary };
         store.apply_working(log, Number::new(0), &[row], Offset::new(1)).expect("it is taken");
         partition.rest(log, &store, 0, 0, 10).expect("it is readable");

@@ -18,6 +18,14 @@ pub fn key(ring: &Keyring, subject: Handle, since: Seq) -> KeyId {
     keys[0].expect("what is sealed is not forgotten")
 }
 
+/// Makes that key, for whoever seals with it later.
+///
+/// # Panics
+/// When the ring takes no key.
+pub fn make_key(ring: &Keyring, subject: Handle, since: Seq) {
+    ring.of_subjects(&[(subject, since)], now()).expect("the ring takes a key");
+}
+
 /// A record for `interactions`.
 ///
 /// # Panics

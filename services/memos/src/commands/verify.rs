@@ -168,7 +168,14 @@ fn each(
 ) -> anyhow::Result<()> {
     let mut next = log.watermarks(topic, partition)?.low;
     while next < end {
-        let batch = log.read(topic, partition, next, Limits::default())?;
+        let batch = match log.read(topic, partition, next, Limits::default()) {
+            // Retention goes on meanwhile.
+            Err(event_log::Error::Lost { low, .. }) if low > next => {
+                next = low;
+                continue;
+            }
+            read => read?,
+        };
         for stored in batch.records.iter().filter(|stored| stored.offset < end) {
             see(stored).with_context(|| format!("{topic} partition {partition} offset {}", stored.offset))?;
         }

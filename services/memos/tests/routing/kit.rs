@@ -252,6 +252,13 @@ impl Instance {
     }
 }
 
+impl Drop for Instance {
+    fn drop(&mut self) {
+        // Whoever reads for it can end only then.
+        self.view.go_on();
+    }
+}
+
 /// Working memory and the consolidator, each with its own store.
 fn writers(log: &Arc<MemLog>, ring: &Keyring, dirs: &[TempDir], stop: &Stop) -> Vec<JoinHandle<()>> {
     let port: Arc<dyn EventLog> = Arc::<MemLog>::clone(log);

@@ -6,6 +6,8 @@
 
 #[path = "cluster/chaos.rs"]
 mod chaos;
+#[path = "cluster/forget.rs"]
+mod forget;
 #[path = "cluster/inlets.rs"]
 mod inlets;
 #[path = "cluster/keys.rs"]

@@ -40,6 +40,8 @@ impl Traced {
         command.args(inject.map(|what| format!("--inject={what}")));
         command.arg("-o").arg(&trace).arg(env!("CARGO_BIN_EXE_memos"));
         command.args(["up", "--listen", "127.0.0.1:0", "--data"]).arg(data);
+        // The root key of the tests, which is no user's.
+        command.env("XDG_CONFIG_HOME", env!("CARGO_TARGET_TMPDIR"));
         let errors = std::fs::File::create(&stderr).expect("a file for standard error");
         let mut child = command.stdout(Stdio::piped()).stderr(errors).spawn().expect("strace is installed");
         let mut line = String::new();

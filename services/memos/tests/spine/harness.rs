@@ -33,7 +33,7 @@ pub(crate) use dump::DumpText;
 pub(crate) use ledger::Ledger;
 pub(crate) use load::Load;
 pub(crate) use publisher::{Interrupted, Publisher, Way};
-pub(crate) use scan::{Canaries, canary};
+pub(crate) use scan::{Canaries, Found, canary};
 pub(crate) use testkit::wait_until;
 
 /// How long anything may take that is bound to happen. Far more than it takes on a slow machine.

@@ -113,7 +113,7 @@ fn neighbours_in_working_memory_are_told_apart() {
             let mut state = person(place).working.state().clone();
             state.subject = handle(*number);
             // A state is sealed with a key that was made before it is written.
-            let _ = seal::key(ring(), state.subject, state.key_since);
+            seal::make_key(ring(), state.subject, state.key_since);
             WorkingMemory::resume(state)
         })
         .collect();

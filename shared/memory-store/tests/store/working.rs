@@ -20,7 +20,7 @@ fn key_of(person: &Person) -> KeyId {
 
 fn boundary(generation: u32, next: u64) -> Boundary {
     let person = Person::new("t", "u");
-    let _ = key_of(&person);
+    testkit::seal::make_key(ring(), person.handle(), person.working.state().key_since);
     let mut state = person.working.state().clone();
     state.generation = Generation::new(generation);
     state.next = Seq::new(next);

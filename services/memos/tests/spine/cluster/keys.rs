@@ -47,7 +47,7 @@ fn keys_are_replaced_under_load() {
     let ledger = settle(&cluster, producers, Ledger::default());
     let text = cluster.run("keys", &["keys", "list", "--kafka"]);
     assert!(text.contains("wrapping epoch   2") && !text.contains("wrapping epoch   1"), "{text}");
-    // The old root key opens nothing any more, and keys that are exported are wrapped with the new one.
+    // Keys that are exported are wrapped with the new root key, and it is enough to take them in.
     let moved = root.path().join("keys.jsonl");
     cluster.run("keys", &["keys", "export", "--kafka", &moved.to_string_lossy()]);
     let copy = root.path().join("copy");

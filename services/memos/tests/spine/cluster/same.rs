@@ -150,6 +150,7 @@ fn a_log_moves_to_kafka_and_back() {
         // Keys may come before the log or after it, but before anybody takes what they seal for forgotten.
         let keys_first = prefix == "five";
         if keys_first {
+            cluster.make_topics();
             recorded.bring_keys(&cluster);
         }
         cluster.run("import", &["log", "import", "--kafka", &file.to_string_lossy()]);

@@ -38,6 +38,7 @@ pub(crate) struct Load {
     count: u64,
     /// Seconds of event time since the beginning of the year.
     clock: u64,
+    forgets: bool,
 }
 
 struct Talker {
@@ -61,7 +62,14 @@ impl Load {
             people: (0..users).map(talker).collect(),
             count: 0,
             clock: 0,
+            forgets: true,
         }
+    }
+
+    /// Nobody deletes anything. What is forgotten is not in the events any more for whoever has only those and the keys that
+    /// are left.
+    pub(crate) fn without_forgets(self) -> Self {
+        Self { forgets: false, ..self }
     }
 
     pub(crate) fn users(&self) -> impl Iterator<Item = &str> {
@@ -75,7 +83,10 @@ impl Load {
         if self.random.chance(3) && !talker.sent.is_empty() {
             return self.random.pick(&talker.sent).clone();
         }
-        let value = talker.says(&mut self.random, self.count);
+        let mut value = talker.says(&mut self.random, self.count);
+        if !self.forgets && value["type"] == "delete" {
+            value = events::session_end();
+        }
         self.finish(place, value)
     }
 

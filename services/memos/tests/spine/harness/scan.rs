@@ -75,14 +75,15 @@ impl Canaries {
     /// The same in every file below a directory, and in the names of files.
     pub(crate) fn find_below(&self, dir: &Path) -> Vec<(String, Found)> {
         let mut found = Vec::new();
-        for entry in std::fs::read_dir(dir).expect("a directory") {
+        for entry in std::fs::read_dir(dir).into_iter().flatten() {
             let path = entry.expect("an entry").path();
             let name = path.display().to_string();
             found.extend(self.find(name.as_bytes()).into_iter().map(|hit| (name.clone(), hit)));
             if path.is_dir() {
                 found.extend(self.find_below(&path));
             } else {
-                let file = File::open(&path).expect("a file");
+                // Whoever writes here may have removed it by now.
+                let Ok(file) = File::open(&path) else { continue };
                 found.extend(self.find(file).into_iter().map(|hit| (name.clone(), hit)));
             }
         }

@@ -41,7 +41,7 @@ const BAD_LINES: [(&str, &str); 14] = [
     ("missing_field", "{\"user_id\": \"u\", \"content\": \"no id\"}"),
     ("missing_field", "{\"id\": \"nobody\", \"content\": \"whose?\"}"),
     ("invalid_field", "{\"id\": \"x\", \"user_id\": \"u\", \"type\": \"idle_tick\"}"),
-    ("unsupported", "{\"id\": \"x\", \"user_id\": \"u\", \"type\": \"forget\"}"),
+    ("missing_field", "{\"id\": \"x\", \"user_id\": \"u\", \"type\": \"forget\"}"),
     ("invalid_field", "{\"id\": \"x\", \"user_id\": \"u\", \"role\": \"king\", \"content\": \"x\"}"),
     ("invalid_field", "{\"id\": \"x\", \"user_id\": \"u\", \"time\": \"noon\", \"content\": \"x\"}"),
     ("invalid_field", "{\"id\": \"x\", \"user_id\": \"u\", \"content\": 7}"),

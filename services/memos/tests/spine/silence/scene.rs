@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use memos_client::inlet::Secret;
 use serde_json::{Value, json};
 
-use crate::harness::{self, Canaries, DEADLINE, Server, canary};
+use crate::harness::{self, Canaries, DEADLINE, Found, Server, canary};
 use crate::hostile::http::{Reply, Request, send};
 use crate::operations::tenants;
 
@@ -19,13 +19,15 @@ pub(super) const JSON: (&str, &str) = ("Content-Type", "application/json");
 /// Everything.
 pub(super) struct Scene {
     pub(super) server: Server,
-    pub(super) data: PathBuf,
+    data: PathBuf,
     /// A name that is a canary as well.
     pub(super) tenant: String,
     pub(super) bearer: String,
     settings: PathBuf,
     seed: u64,
     words: Vec<String>,
+    /// Those that were the id of an event.
+    event_ids: BTreeSet<String>,
     /// Codes of refusals so far.
     pub(super) codes: BTreeSet<String>,
     /// All that was refused, each with the names of which it may speak.
@@ -54,17 +56,17 @@ impl Scene {
         let data = harness::data_dir(root.path(), "data", seed);
         let server = Server::start(&data, &["--config", &settings.display().to_string()]);
         let (bearer, words) = (format!("Bearer {key}"), vec![tenant.clone()]);
-        let (codes, refusals) = (BTreeSet::new(), Vec::new());
-        Self { server, data, tenant, bearer, settings, seed, words, codes, refusals, _root: root }
+        let (event_ids, codes, refusals) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
+        Self { server, data, tenant, bearer, settings, seed, words, event_ids, codes, refusals, _root: root }
     }
 
     /// Starts again with further settings.
     pub(super) fn restart(self, extra: &[&str]) -> Self {
-        let Self { server, data, tenant, bearer, settings, seed, words, codes, refusals, _root } = self;
+        let Self { server, data, tenant, bearer, settings, seed, words, event_ids, codes, refusals, _root } = self;
         server.stop();
         let config = settings.display().to_string();
         let server = Server::start(&data, &[&["--config", config.as_str()], extra].concat());
-        Self { server, data, tenant, bearer, settings, seed, words, codes, refusals, _root }
+        Self { server, data, tenant, bearer, settings, seed, words, event_ids, codes, refusals, _root }
     }
 
     pub(super) fn secret() -> Secret {
@@ -85,6 +87,30 @@ impl Scene {
 
     pub(super) fn canaries(&self) -> Canaries {
         Canaries::new(self.words.iter().map(String::as_str))
+    }
+
+    /// A canary that is the id of an event.
+    pub(super) fn event_id(&mut self) -> String {
+        let id = self.word();
+        self.event_ids.insert(id.clone());
+        id
+    }
+
+    /// Notes that an event was sent under this id.
+    pub(super) fn note_event(&mut self, event: &Value) {
+        self.event_ids.extend(event["id"].as_str().map(str::to_owned));
+    }
+
+    /// Stops memos; answers what it wrote to standard output and to standard error, and what of it all is in files.
+    pub(super) fn stop(self) -> (String, String, Vec<(String, Found)>) {
+        let canaries = self.canaries();
+        // The directory lives until all was looked at.
+        let Self { server, data, event_ids, _root, .. } = self;
+        let (out, errors) = server.stop_and_read();
+        let mut found = canaries.find_below(&data);
+        // Ids of events stand on `interactions`, and nowhere else.
+        found.retain(|(file, hit)| !(file.contains("/log/interactions/") && event_ids.contains(&hit.word)));
+        (out, errors, found)
     }
 
     pub(super) fn count(&self) -> usize {
@@ -166,5 +192,6 @@ impl Scene {
     }
 }
 
-/// Of the libraries only what they say at their own levels down to debug; of memos everything.
-const FILTER: &str = "trace";
+/// All that memos and its libraries can say, but for one line of a library at debug: it quotes a `Content-Length` that is no
+/// number.
+const FILTER: &str = "trace,actix_http::h1::decoder=info";

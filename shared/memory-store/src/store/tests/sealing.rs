@@ -36,7 +36,7 @@ fn canary() -> Person {
 }
 
 /// Every row of every column family, as its bytes.
-fn everything(store: &Store) -> Vec<(Box<[u8]>, Box<[u8]>)> {
+fn everything(store: &Store) -> Vec<KeyAndValue> {
     let of = |name: &str| {
         let family = store.db.cf_handle(name).expect("every column family was opened");
         store.db.iterator_cf(family, IteratorMode::Start).map(|row| row.expect("it reads")).collect::<Vec<_>>()
@@ -120,7 +120,7 @@ fn a_value_under_another_key_is_refused() {
     let dir = tempfile::tempdir().expect("a directory");
     let (store, person) = store(dir.path());
     let mut moved = 0;
-    for kind in crate::keys::ROW_KINDS {
+    for kind in crate::keys::ROW_KINDS.into_iter().filter(|kind| is_sealed(*kind)) {
         let rows: Vec<_> = store.scan(kind, &kind.bytes()).map(|row| row.expect("it reads")).collect();
         // To the next row of the kind, or to one that was not there.
         let (first, value) = rows.first().expect("a row of every kind");
@@ -136,7 +136,7 @@ fn a_value_under_another_key_is_refused() {
         }
         moved += 1;
     }
-    assert_eq!(moved, crate::keys::ROW_KINDS.len());
+    assert_eq!(moved, 5);
     assert_eq!(store.rows(person.handle()).expect("all is well again"), person.rows);
 }
 
@@ -194,7 +194,15 @@ fn rows_whose_key_is_gone_read_as_missing_and_the_numbers_are_known() {
         "where the next window begins is known"
     );
     let left: Vec<_> = store.rows(handle).expect("it reads").iter().cloned().collect();
-    assert!(matches!(left.as_slice(), [memory_core::step::Row::Subject(row)] if row.owner.is_none()), "{left:?}");
+    let tells = |row: &&memory_core::step::Row| match row {
+        memory_core::step::Row::Subject(row) => row.owner.is_some(),
+        memory_core::step::Row::Window(_) | memory_core::step::Row::Rules(_) => false,
+        memory_core::step::Row::Memory(_)
+        | memory_core::step::Row::Revision(_)
+        | memory_core::step::Row::Source(_)
+        | memory_core::step::Row::Fate(_) => true,
+    };
+    assert_eq!(left.iter().find(tells), None, "what is left tells of nobody");
     assert!(store.revisions(handle, memory.id).expect("it reads").is_empty());
     assert_eq!(store.fate(handle, &memory.sources[0].event_id).expect("it reads"), None);
     assert_eq!(store.unspill(handle).expect("it reads"), None);
