@@ -349,14 +349,10 @@ impl Worker {
             Some(key) if ring.is_held(key) => Some(key),
             // The window is gone with its key; what is left to say of it is sealed with what came after.
             Some(_) | None => {
-                let since = self.store.step_numbers(step.subject)?.key_since;
+                let since = ring.key_since(step.subject, self.store.step_numbers(step.subject)?.key_since);
                 ring.of_subjects(&[(step.subject, since)], now)?.pop().flatten()
             }
         };
-        if key.is_none() && !step.is_bare() {
-            let empty = step.frame().empty();
-            return Ok(envelope::step_after(ring, None, &empty, self.writer, decided.after, now)?);
-        }
         Ok(envelope::step_after(ring, key, step, self.writer, decided.after, now)?)
     }
 
@@ -405,7 +401,8 @@ impl Worker {
     fn snapshot(&mut self, partition: Partition, subject: Handle) -> Result<(), Error> {
         let rows = self.store.rows(subject)?;
         let StepNumbers { chain, key_since, .. } = self.store.step_numbers(subject)?;
-        let key = self.store.ring().of_subjects(&[(subject, key_since)], now())?.pop().flatten();
+        let ring = self.store.ring();
+        let key = ring.of_subjects(&[(subject, ring.key_since(subject, key_since))], now())?.pop().flatten();
         let steps = snapshot::steps(subject, chain.next, rows.iter().cloned().collect());
         // Compaction may leave nothing but snapshots, so they tell as well how far `consolidations` was consumed.
         let next = self.next.get(&partition).copied().unwrap_or_default();

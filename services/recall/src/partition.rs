@@ -207,8 +207,8 @@ impl Partition {
         if let Some(erased) = step.erased() {
             let mut left: Vec<u64> = Vec::new();
             if let Some(conversation) = self.conversations.get_mut(&step.subject) {
-                conversation.cover(erased.floor);
-                left = conversation.turns(erased.floor).iter().map(|turn| turn.event.id.fingerprint()).collect();
+                conversation.cover(erased.next);
+                left = conversation.turns(erased.next).iter().map(|turn| turn.event.id.fingerprint()).collect();
             }
             // What came after it is not consolidated.
             self.events.retain(|(_, event), subject| *subject != step.subject || left.contains(event));

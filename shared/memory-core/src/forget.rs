@@ -20,6 +20,7 @@ use crate::step::{Consumed, Fate, FateRow, Row, Step, SubjectRow};
 use crate::subject::{Handle, TenantTag};
 use crate::time::Timestamp;
 use crate::turn::Turn;
+use crate::working_memory::key_since_after;
 
 /// What is to be forgotten of a subject.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,6 +115,8 @@ pub struct Erased {
     pub accepted: Timestamp,
     /// Keys that seal from below this sequence number die.
     pub floor: Seq,
+    /// Where the next window begins. Mostly the same.
+    pub next: Seq,
     /// The generation from then on.
     pub generation: Generation,
     /// How many memories are gone.
@@ -202,7 +205,8 @@ pub fn erase(
         tenant,
         scope: forget.scope.as_str().to_owned(),
         accepted: forget.turn.arrived,
-        floor: window.to,
+        floor: key_since_after(window.to, window.key_since),
+        next: window.to,
         generation: forget.scope.generation_after(window.generation),
         memories: gone(|row| matches!(row, Row::Memory(_))),
         sources: gone(|row| matches!(row, Row::Source(_))),

@@ -149,7 +149,7 @@ impl Boundary {
     /// forgotten, not the wish to be remembered or not.
     fn forget(&mut self, scope: &Scope, arrived: Timestamp) {
         self.generation = scope.generation_after(self.generation);
-        self.key_since = self.next;
+        self.key_since = key_since_after(self.next, self.key_since);
         // Windows that are closed are shown from here; the kept ones are found in the bank.
         self.recent = Vec::new();
         if *scope == Scope::Everything {
@@ -159,6 +159,12 @@ impl Boundary {
             self.last_time = None;
         }
     }
+}
+
+/// From where on the keys seal that come after a forget: behind it, and behind all keys that were used before it.
+#[must_use]
+pub fn key_since_after(next: Seq, before: Seq) -> Seq {
+    next.max(before.next())
 }
 
 impl Words {
@@ -237,6 +243,12 @@ impl WorkingMemory {
         if window.from >= end {
             self.logged.push_back(window);
         }
+    }
+
+    /// Lets what comes be sealed with keys that seal from here on: for data from before a forget that is not on its log, because
+    /// it was restored from a backup. Its older keys are destroyed.
+    pub fn lift_keys(&mut self, since: Seq) {
+        self.state.key_since = self.state.key_since.max(since);
     }
 
     /// Folds one event of this subject.

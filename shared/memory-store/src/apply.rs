@@ -140,7 +140,7 @@ impl<'a> Batch<'a> {
                     self.delete(KeyKind::Unconnected, &keys::of_subject(KeyKind::Unconnected, subject));
                 }
                 if let Some(erased) = erased {
-                    numbers.consolidated = erased.floor;
+                    numbers.consolidated = erased.next;
                     numbers.key_since = erased.floor;
                     self.erased(subject, erased)?;
                 }

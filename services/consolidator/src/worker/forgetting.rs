@@ -37,7 +37,8 @@ impl Worker {
         let key = if steps.iter().all(Step::is_bare) {
             None
         } else {
-            self.store.ring().of_subjects(&[(subject, window.to)], now())?.pop().flatten()
+            let since = steps.iter().find_map(Step::erased).map_or(window.to, |erased| erased.floor);
+            self.store.ring().of_subjects(&[(subject, since)], now())?.pop().flatten()
         };
         let decided: Vec<Decided> = steps.into_iter().map(|step| Decided { step, after: chain.after(), key }).collect();
         let applied = self.append_and_apply(partition, &decided)?;

@@ -223,8 +223,7 @@ fn the_events_alone_come_to_the_same_memories() {
 
 #[test]
 fn a_log_that_moves_takes_its_memories_along() {
-    let seed =
-        seed("hash of a moved log", "as many partitions, five, one");
+    let seed = seed("hash of a moved log", "as many partitions, five, one");
     let root = tempfile::tempdir().expect("a directory");
     let reference = Reference::record(root.path(), seed);
     let archive = export(&reference.dir, root.path(), "log.jsonl");

@@ -65,8 +65,9 @@ pub fn step(
     step_after(ring, key, step, writer, None, now)
 }
 
-/// A record for `memories` that was decided on the steps up to `after`. It stands in the clear when there is no key, which
-/// is for steps that tell of nobody ([`Step::is_bare`]).
+/// A record for `memories` that was decided on the steps up to `after`. Without a key it stands
+/// in the clear when it tells of nobody ([`Step::is_bare`]), and else without anything in it: whoever has no key for it any more
+/// must not say it.
 ///
 /// # Errors
 /// [`keyring::Error::Gone`].
@@ -87,7 +88,11 @@ pub fn step_after(
             let clear = ClearRef { frame, body: None };
             line::seal((ring, key), (&Topic::Memories, &record_key), &clear, &step.body)?
         }
-        None => line::clear(&ClearRef { frame, body: Some(&step.body) }),
+        None if step.is_bare() => line::clear(&ClearRef { frame, body: Some(&step.body) }),
+        None => {
+            let empty = frame.clone().empty();
+            line::clear(&ClearRef { frame, body: Some(&empty.body) })
+        }
     };
     Ok(Record { key: record_key, value: Some(value), headers, timestamp: now })
 }

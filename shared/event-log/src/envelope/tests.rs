@@ -99,6 +99,7 @@ impl Kit {
             scope: "everything".to_owned(),
             accepted: Timestamp::from_seconds(5),
             floor: Seq::new(3),
+            next: Seq::new(3),
             generation: Generation::FIRST.next(),
             memories: 3,
             sources: 4,
