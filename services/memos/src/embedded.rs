@@ -17,6 +17,7 @@ use event_log::envelope::Interactions;
 use event_log::ownership::All;
 use event_log::{EventLog, FailureHook, Limits, LocalLog, LocalLogSettings, Partition, now};
 use gateway::{Bound, Gateway};
+use keyring::{KeyFile, Keyring};
 use memory_core::WorkingMemory;
 use memory_store::{Listener, Replica, Store};
 use service_runtime::{DiskGuard, Health, Metrics, Stop, fatal};
@@ -45,15 +46,14 @@ pub(crate) fn start(settings: &Settings) -> anyhow::Result<(Process, Edge)> {
     let data = &settings.data.dir;
     std::fs::create_dir_all(data).with_context(|| format!("create the data directory {}", data.display()))?;
     // Before the secret: data without its keys is refused before anything is made.
-    let (ring, key_file) = keys::open_file(settings)?;
-    ring.set_epoch_seconds(settings.keys.epoch_seconds());
+    let (ring, key_file) = open_keys(settings)?;
     let secret = secret::load_or_create(&settings.hash_secret_file())?;
     let (metrics, health, stop) = (Metrics::new(), Health::new(), Stop::new());
     let writable = watch_disk(settings, &metrics, stop.clone())?;
     let log = Arc::new(open_log(settings)?);
     let port: Arc<dyn EventLog> = Arc::<LocalLog>::clone(&log);
-    let store =
-        Arc::new(Store::open(&store_dir(data), secret.clone(), ring.clone(), &memory_store::Settings::default())?);
+    let store = Store::open(&store_dir(data), secret.clone(), ring.clone(), &memory_store::Settings::default())?;
+    let store = Arc::new(store);
     let rules = Arc::new(settings.rules.clone());
     let interactions = Arc::new(Interactions::default());
     let (recall, listener) = recall::prepare(recall::Parts {
@@ -84,42 +84,47 @@ pub(crate) fn start(settings: &Settings) -> anyhow::Result<(Process, Edge)> {
     let bound = gateway.server()?;
     let address = bound.addresses.first().copied().context("the server listens nowhere")?;
     let (mut threads, closes) = (Threads::default(), Arc::clone(&store));
-    threads.watch(
-        consolidator::NAME,
-        consolidator::spawn(consolidator::Parts {
-            replica,
-            ownership: Box::new(All::of(&*port)),
-            settings: settings.consolidator.settings(),
-            metrics: metrics.clone(),
-            health: health.clone(),
-            stop: stop.clone(),
-        })?,
-    );
-    threads.watch(
-        working_memory::NAME,
-        working_memory::spawn(working_memory::Parts {
-            log: Arc::clone(&port),
-            store,
-            ownership: Box::new(All::of(&*port)),
-            interactions,
-            rules,
-            settings: settings.working_memory.settings(),
-            fold: WorkingMemory::apply,
-            metrics,
-            health: health.clone(),
-            stop: stop.clone(),
-        })?,
-    );
+    let consolidator = consolidator::Parts {
+        replica,
+        ownership: Box::new(All::of(&*port)),
+        settings: settings.consolidator.settings(),
+        metrics: metrics.clone(),
+        health: health.clone(),
+        stop: stop.clone(),
+    };
+    threads.watch(consolidator::NAME, consolidator::spawn(consolidator)?);
+    let working_memory = working_memory::Parts {
+        log: Arc::clone(&port),
+        store,
+        ownership: Box::new(All::of(&*port)),
+        interactions,
+        rules,
+        settings: settings.working_memory.settings(),
+        fold: WorkingMemory::apply,
+        metrics,
+        health: health.clone(),
+        stop: stop.clone(),
+    };
+    threads.watch(working_memory::NAME, working_memory::spawn(working_memory)?);
     threads.watch(recall::NAME, recall::start(recall)?.fold);
     threads.watch("gateway-inlets", gateway.inlet_worker(gateway.all_inlets(), stop.clone())?);
     threads.watch("key-maintenance", keys::maintain(key_file, stop.clone())?);
     threads.watch("log-maintenance", maintain(settings, port, stop.clone())?);
-    let close = Box::new(move || {
-        closes.flush().context("flush the store")?;
-        log.close().context("close the log")
-    });
+    let close = Box::new(move || close(&closes, &log));
     let stop_timeout = settings.process.stop_timeout();
     Ok((Process { threads, health, stop_timeout, inner_stop: stop, close }, Edge { bound, address }))
+}
+
+fn close(store: &Store, log: &LocalLog) -> anyhow::Result<()> {
+    store.flush().context("flush the store")?;
+    log.close().context("close the log")
+}
+
+/// Opens the keys of the data directory.
+fn open_keys(settings: &Settings) -> anyhow::Result<(Keyring, KeyFile)> {
+    let (ring, file) = keys::open_file(settings)?;
+    ring.set_epoch_seconds(settings.keys.epoch_seconds());
+    Ok((ring, file))
 }
 
 /// Watches the free disk space; the answer is false while it is low.

@@ -14,8 +14,8 @@ use memos_client::{Owner, RecallRequest, ReceiptStatus};
 use serde_json::{Value, json};
 
 use crate::harness::{
-    self, Canaries, DEADLINE, DumpText, Server, TENANT, block_on, canary, data_dir, get, run, verify, wait_until,
-    wait_until_final,
+    self, Canaries, DEADLINE, DumpText, Server, TENANT, block_on, canary, data_dir, get, run, status, verify,
+    wait_until, wait_until_final,
 };
 
 /// No tick comes in between.
@@ -62,8 +62,9 @@ impl Life {
     /// Every sentence is found.
     #[track_caller]
     fn is_remembered(&self, server: &Server) {
-        for word in &self.words {
-            assert!(found(server, ALICE, word) > 0, "{word} is not found");
+        for (place, word) in self.words.iter().enumerate() {
+            let fates = self.ids().map(|id| status(&server.client(), id)).collect::<Vec<_>>();
+            assert!(found(server, ALICE, word) > 0, "sentence {place}, {word}, is not found: {fates:?}");
         }
     }
 
