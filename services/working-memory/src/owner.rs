@@ -17,7 +17,7 @@ use event_log::dead_letter::{Coordinates, DeadLetter};
 use event_log::envelope::{self, Anchors, OpenFrom, Working};
 use event_log::{Limits, Offset, Partition, Timestamp, Topic, anchor, now};
 use memory_core::working_memory::Closed;
-use memory_core::{Handle, Recorded, WorkingMemory};
+use memory_core::{Handle, Recorded, Seq, WorkingMemory};
 use memory_store::Replica;
 use tokio::sync::watch;
 
@@ -296,7 +296,9 @@ impl Owner {
             Some(boundary) => WorkingMemory::resume(boundary),
             None => WorkingMemory::unknown(subject),
         };
-        if self.caught_up {
+        // Nothing at all is known of it: then the log is folded from its first event, and comes to the forget itself.
+        let unknown = memory.state().next == Seq::FIRST && self.parts.store.consolidated(subject)? == Seq::FIRST;
+        if self.caught_up || unknown {
             memory.lift_keys(self.parts.ring().key_since(subject, memory.state().key_since));
         }
         // They end where they ended, whatever the rules say now.

@@ -46,7 +46,7 @@ pub fn interaction(ring: &Keyring, subject: Handle, recorded: &Recorded) -> Reco
 #[must_use]
 pub fn window(ring: &Keyring, window: &Consolidation) -> Record {
     let key = key(ring, window.subject, window.key_since);
-    envelope::consolidation(ring, key, window, now()).expect("its key is alive")
+    envelope::consolidation(ring, Some(key), window, now()).expect("its key is alive")
 }
 
 /// A record for `memories` of a step that is sealed with the key of this sequence number.

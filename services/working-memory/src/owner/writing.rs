@@ -27,10 +27,14 @@ impl Owner {
         let mut fresh: Vec<Record> = Vec::with_capacity(closed.len());
         for window in closed.iter().filter(|window| !window.logged) {
             let window = &window.consolidation;
-            // Without a key all of it was forgotten since: then its owner of that time has logged it.
-            if let Some(key) = keys.get(&(window.subject, window.key_since)) {
-                fresh.extend(unless_gone(envelope::consolidation(ring, *key, window, now))?);
-            }
+            let key = keys.get(&(window.subject, window.key_since)).copied();
+            let record = match unless_gone(envelope::consolidation(ring, key, window, now))? {
+                Some(record) => record,
+                // All of it was forgotten. Mostly its owner of that time has logged it and this is a repeat; in a log that was
+                // restored it keeps the windows after it from standing behind a gap.
+                None => envelope::consolidation(ring, None, window, now)?,
+            };
+            fresh.push(record);
         }
         if let Some(last) = fresh.last().cloned() {
             let offsets = self.append(&Topic::Consolidations, fresh).await?;

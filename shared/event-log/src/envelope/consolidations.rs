@@ -33,13 +33,14 @@ struct Sealed {
     turns: Vec<Turn>,
 }
 
-/// A record for `consolidations`, sealed with a key of its subject.
+/// A record for `consolidations`, sealed with a key of its subject. Without a key, when what it holds was forgotten, it says
+/// where the window was and nothing else: the next one must not stand behind a gap.
 ///
 /// # Errors
 /// [`keyring::Error::Gone`].
 pub fn consolidation(
     ring: &Keyring,
-    key: KeyId,
+    key: Option<KeyId>,
     window: &Consolidation,
     now: Timestamp,
 ) -> Result<Record, keyring::Error> {
@@ -52,7 +53,10 @@ pub fn consolidation(
     let clear = Clear { id, generation, key_since, from, to, trigger, rules: &window.rules };
     let sealed = SealedRef { owner: window.owner.as_ref(), turns: &window.turns };
     let place = (&Topic::Consolidations, subject.as_bytes().as_slice());
-    let value = line::seal((ring, key), place, &clear, &sealed)?;
+    let value = match key {
+        Some(key) => line::seal((ring, key), place, &clear, &sealed)?,
+        None => line::clear(&clear),
+    };
     Ok(Record { key: subject.as_bytes().to_vec(), value: Some(value), headers, timestamp: now })
 }
 
@@ -77,7 +81,8 @@ pub fn read_consolidation(ring: &Keyring, stored: &Stored) -> Result<Option<Cons
     let subject = handle_of(TOPIC, stored)?;
     let value = Value::of(value);
     let clear: Clear<Rules> = value.clear().map_err(unreadable(TOPIC, stored.offset))?;
-    let sealed: Option<Sealed> = opened(ring, Owner::Subject(subject), TOPIC, stored, value)?;
+    let sealed: Option<Sealed> =
+        if value.is_sealed() { opened(ring, Owner::Subject(subject), TOPIC, stored, value)? } else { None };
     let Sealed { owner, turns } = sealed.unwrap_or_default();
     let Clear { id, generation, key_since, from, to, trigger, rules } = clear;
     Ok(Some(Consolidation { id, subject, owner, generation, key_since, from, to, trigger, rules, turns }))

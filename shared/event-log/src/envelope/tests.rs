@@ -124,7 +124,7 @@ impl Kit {
             (Topic::Interactions, stored(tick.expect("it is sealed"))),
             (
                 Topic::Consolidations,
-                stored(consolidation(ring, self.key, &closed.consolidation, now).expect("it is sealed")),
+                stored(consolidation(ring, Some(self.key), &closed.consolidation, now).expect("it is sealed")),
             ),
             (Topic::Working, stored(working(ring, Some(self.key), boundary, now).expect("it is sealed"))),
             (Topic::Memories, stored(step(ring, Some(self.key), &self.step(), WRITER, now).expect("it is sealed"))),
@@ -185,7 +185,8 @@ fn what_is_written_reads_back() {
     }
 
     let closed = kit.window();
-    let record = stored(consolidation(&kit.ring, kit.key, &closed.consolidation, Timestamp::EPOCH).expect("sealed"));
+    let record =
+        stored(consolidation(&kit.ring, Some(kit.key), &closed.consolidation, Timestamp::EPOCH).expect("sealed"));
     assert_eq!(sealed_with(&record.record), Some(kit.key));
     assert_eq!(range_of(&record.record).map(|range| range.to), Some(closed.consolidation.to));
     assert_eq!(read_consolidation(&kit.ring, &record).expect("good"), Some(closed.consolidation));
@@ -346,7 +347,7 @@ fn a_key_that_is_gone_seals_nothing() {
     let Kit { ring, day, tag, subject, tenant, key, .. } = &kit;
     let refused = interaction(ring, *day, *tag, *subject, tenant, Timestamp::EPOCH, event).expect_err("it is gone");
     assert!(matches!(refused, keyring::Error::Gone { id } if id == *day), "{refused}");
-    let refused = consolidation(ring, *key, &window, Timestamp::EPOCH).expect_err("it is gone");
+    let refused = consolidation(ring, Some(*key), &window, Timestamp::EPOCH).expect_err("it is gone");
     assert!(matches!(refused, keyring::Error::Gone { id } if id == *key), "{refused}");
     let fate = FateRow { event_id: kit.event("turn").id, fate: memory_core::step::Fate::Applied };
     let body = Body::Snapshot { part: 0, parts: 1, rows: vec![Row::Fate(fate)], erased: None };
