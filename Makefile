@@ -20,7 +20,7 @@ ARGS ?=
 .DEFAULT_GOAL := help
 # Cargo takes all processors by itself, and the times of stages that overlap would mean nothing.
 .NOTPARALLEL:
-.PHONY: help up cluster build fmt lint lint-stages test test-long test-stages bench bench-kafka
+.PHONY: help up cluster build fmt lint lint-stages test test-long test-stages bench bench-kafka bench-sealing
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -62,6 +62,9 @@ bench-kafka: build ## the same against separate processes over a Kafka of its ow
 	@deploy/setup.sh test
 	@cargo build $(PROFILE) -p load-tests
 	@deploy/bench.sh --kafka $(BIN) $(ARGS)
+
+bench-sealing: ## what sealing costs: the same load with and without, in turns: make bench-sealing ARGS=3
+	@deploy/bench-sealing.sh $(ARGS)
 
 lint-stages:
 	$(STAGE) fetch cargo fetch --locked
