@@ -212,7 +212,11 @@ impl Owner {
         }
         self.caught_up = true;
         for subject in self.parts.ring().forgotten() {
-            self.passivate(subject, "restored").await?;
+            let floor = self.parts.ring().floor(subject);
+            let boundary = self.parts.store.boundary(self.parts.log.id(), subject)?;
+            if boundary.is_none_or(|boundary| boundary.key_since < floor) {
+                self.passivate(subject, "restored").await?;
+            }
         }
         Ok(())
     }
