@@ -349,7 +349,7 @@ impl Worker {
             Some(key) if ring.is_held(key) => Some(key),
             // The window is gone with its key; what is left to say of it is sealed with what came after.
             Some(_) | None => {
-                let since = ring.key_since(step.subject, self.store.step_numbers(step.subject)?.key_since);
+                let since = self.store.step_numbers(step.subject)?.key_since;
                 ring.of_subjects(&[(step.subject, since)], now)?.pop().flatten()
             }
         };
@@ -401,9 +401,17 @@ impl Worker {
     fn snapshot(&mut self, partition: Partition, subject: Handle) -> Result<(), Error> {
         let rows = self.store.rows(subject)?;
         let StepNumbers { chain, key_since, .. } = self.store.step_numbers(subject)?;
-        let ring = self.store.ring();
-        let key = ring.of_subjects(&[(subject, ring.key_since(subject, key_since))], now())?.pop().flatten();
         let steps = snapshot::steps(subject, chain.next, rows.iter().cloned().collect());
+        let key = if steps.iter().all(Step::is_bare) {
+            None
+        } else {
+            let key = self.store.ring().of_subjects(&[(subject, key_since)], now())?.pop().flatten();
+            // A forget that is still to be read here has taken all of it: a snapshot would say that nothing is left.
+            if key.is_none() {
+                return Ok(());
+            }
+            key
+        };
         // Compaction may leave nothing but snapshots, so they tell as well how far `consolidations` was consumed.
         let next = self.next.get(&partition).copied().unwrap_or_default();
         let anchor = self.read.get(&partition).copied();

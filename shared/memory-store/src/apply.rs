@@ -9,7 +9,7 @@ use keyring::{KeyId, Keyring};
 use memory_core::forget::Erased;
 use memory_core::step::{Body, Change, Consumed, Row, RowKey, Step};
 use memory_core::subject::TenantTag;
-use memory_core::{Handle, StepNumber};
+use memory_core::{Handle, Seq, StepNumber};
 use rocksdb::WriteBatch;
 use uuid::Uuid;
 
@@ -125,6 +125,9 @@ impl<'a> Batch<'a> {
         };
         numbers.chain = numbers.chain.then(link);
         self.key = record.sealed_with;
+        // Compaction may have left no step that erases; whoever seals next must still not go back to a dead key.
+        let since = record.sealed_with.map_or(Seq::FIRST, |id| id.since());
+        numbers.key_since = numbers.key_since.max(since);
         match &step.body {
             Body::Changes { changes, to, .. } => {
                 numbers.consolidated = *to;
@@ -141,7 +144,7 @@ impl<'a> Batch<'a> {
                 }
                 if let Some(erased) = erased {
                     numbers.consolidated = erased.next;
-                    numbers.key_since = erased.floor;
+                    numbers.key_since = numbers.key_since.max(erased.floor);
                     self.erased(subject, erased)?;
                 }
             }

@@ -9,7 +9,9 @@ use memory_core::forget::{Receipt, Stage};
 use memory_core::{Handle, ReceiptId, Step};
 use testkit::{BrittleLog, Folded, Person, events, fold, lively_history, wait_until};
 
-use crate::kit::{DEADLINE, Home, PARTITIONS, Service, home, log, publish, publish_one, rebuild, settings, start};
+use crate::kit::{
+    DEADLINE, Home, PARTITIONS, Service, home, in_turns, log, publish, publish_one, rebuild, settings, start,
+};
 
 /// All receipts on the log, in its order.
 fn receipts(log: &BrittleLog) -> Vec<Receipt> {
@@ -103,6 +105,22 @@ fn what_forgets_leave_is_what_a_straight_line_leaves_in_batches_of_any_size() {
         assert_compacted(&log);
         assert_eq!(rebuild(&log).hash(), folded.hash(), "from what compaction left");
     }
+}
+
+// law: L06, L09
+#[test]
+fn a_new_owner_goes_on_from_snapshots_of_after_a_forget() {
+    let folded = fold(&lively_history(103, 9, 1_500));
+    let (log, windows) = (log(), in_turns(&folded));
+    let settings = || Settings { snapshot_every: 3, ..settings(7) };
+    for some in windows.chunks(windows.len() / 5) {
+        some.iter().for_each(|window| publish_one(&log, window));
+        // It knows of the forgets before only what compaction has left: later snapshots, which erase nothing.
+        let home = home(&log);
+        run(&log, &home, settings());
+        log.maintain(Timestamp::from_seconds(i64::from(u32::MAX))).expect("it compacts");
+    }
+    assert_eq!(rebuild(&log).hash(), folded.hash());
 }
 
 // law: L09
