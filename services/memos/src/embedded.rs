@@ -18,14 +18,14 @@ use event_log::ownership::All;
 use event_log::{EventLog, FailureHook, Limits, LocalLog, LocalLogSettings, Partition, now};
 use gateway::{Bound, Gateway};
 use keyring::{KeyFile, Keyring};
-use memory_core::WorkingMemory;
+use memory_core::{Seq, WorkingMemory};
 use memory_store::{Listener, Replica, Store};
 use service_runtime::{DiskGuard, Health, Metrics, Stop, fatal};
 
 use crate::process::Process;
 use crate::settings::Settings;
 use crate::threads::Threads;
-use crate::{keys, secret};
+use crate::{keys, restored, secret};
 
 /// The edge, bound and not yet served.
 pub(crate) struct Edge {
@@ -70,6 +70,7 @@ pub(crate) fn start(settings: &Settings) -> anyhow::Result<(Process, Edge)> {
         stop: stop.clone(),
     });
     let replica = replica(&port, &store, listener)?;
+    forget_again(&*port, &ring, &store)?;
     let gateway = Gateway::new(&gateway::Parts {
         log: Arc::clone(&port),
         recall: Arc::new(recall.clone()),
@@ -148,6 +149,18 @@ fn replica(log: &Arc<dyn EventLog>, store: &Arc<Store>, listener: Listener) -> a
         replica.catch_up_working(partition)?;
     }
     Ok(replica)
+}
+
+/// Says the forgets again that this data does not know of, before anybody publishes.
+fn forget_again(log: &dyn EventLog, ring: &Keyring, store: &Store) -> anyhow::Result<()> {
+    let known = |subject| {
+        let boundary = store.boundary(log.id(), subject)?.map_or(Seq::FIRST, |boundary| boundary.key_since);
+        Ok(boundary.max(store.step_numbers(subject)?.key_since))
+    };
+    // This thread drives a runtime, and the append is waited for.
+    let forget = || restored::forget_again(log, ring, known);
+    let forgotten = std::thread::scope(|scope| scope.spawn(forget).join());
+    forgotten.unwrap_or_else(|panic| std::panic::resume_unwind(panic)).map(drop)
 }
 
 fn open_log(settings: &Settings) -> anyhow::Result<LocalLog> {

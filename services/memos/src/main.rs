@@ -15,6 +15,8 @@ mod keys;
 mod metrics;
 mod operations;
 mod process;
+mod restored;
+mod scan;
 mod secret;
 mod settings;
 mod threads;

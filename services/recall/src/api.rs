@@ -16,6 +16,7 @@ use memos_client::{
 use tokio::sync::watch;
 
 use crate::answer;
+use crate::conversation::shown_from;
 use crate::metrics::Metrics;
 use crate::partition::{Ends, Partition, Phase, View};
 use crate::{PartitionState, Parts};
@@ -321,7 +322,8 @@ impl Recall {
 }
 
 fn working_view(subject: &Subject, floor: Seq, memory: &WorkingMemory) -> WorkingMemoryView {
-    let shown = |turn: &&Turn| turn.event.is_turn() && turn.seq >= floor;
+    let from = shown_from(memory.state(), floor);
+    let shown = |turn: &&Turn| turn.event.is_turn() && turn.seq >= from;
     let turns = memory.recent().iter().chain(memory.window()).filter(shown).map(TurnView::of);
     WorkingMemoryView::of(subject, turns.collect(), memory.window_from(), memory.state())
 }

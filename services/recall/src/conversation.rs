@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use memory_core::forget::Scope;
-use memory_core::working_memory::Outcome;
+use memory_core::working_memory::{Boundary, Outcome};
 use memory_core::{
     Consolidation, Control, EventId, Handle, Interval, MemoryId, Recorded, Rules, Seq, Turn, WorkingMemory,
 };
@@ -141,6 +141,11 @@ impl Conversation {
         named.any(|turn| turns().any(|later| forgets(later, turn)))
     }
 
+    /// [`shown_from`] of what is folded.
+    pub(crate) fn shown_from(&self, floor: Seq) -> Seq {
+        shown_from(self.memory.state(), floor)
+    }
+
     pub(crate) const fn memory(&self) -> &WorkingMemory {
         &self.memory
     }
@@ -149,6 +154,13 @@ impl Conversation {
     pub(crate) fn is_idle(&self) -> bool {
         self.pending.is_empty() && self.memory.window().is_empty()
     }
+}
+
+/// From where on the turns of a conversation may be shown when the keys of its subject from below `floor` are dead. Once it has
+/// folded the forget that killed them, that forget says what to hide: numbers below the floor may be of later turns, in data
+/// that was restored from before it.
+pub(crate) fn shown_from(state: &Boundary, floor: Seq) -> Seq {
+    if state.key_since < floor { floor } else { Seq::FIRST }
 }
 
 /// Whether a control takes an earlier turn out of sight.
@@ -161,8 +173,8 @@ fn takes(control: &Control, subject: Handle, turn: &Turn) -> bool {
     };
     match control {
         Control::Correct { memory_id, .. } => *memory_id == about,
-        Control::Forget { scope: Scope::These { memories, .. } } if memories.contains(&about) => true,
-        Control::Forget { scope } => scope.takes(subject, turn),
+        Control::Forget { scope: Scope::These { memories, .. }, .. } if memories.contains(&about) => true,
+        Control::Forget { scope, .. } => scope.takes(subject, turn),
         Control::Remember { .. }
         | Control::Feedback { .. }
         | Control::Consent { .. }
@@ -197,7 +209,7 @@ mod tests {
     }
 
     /// Three windows of two events each, and the state at the end of each.
-    fn windows() -> (Vec<Consolidation>, Vec<memory_core::working_memory::Boundary>) {
+    fn windows() -> (Vec<Consolidation>, Vec<Boundary>) {
         let mut memory = fresh();
         let closed = (0..6).flat_map(|number| memory.apply(&rules(), &event(number)).closed);
         closed.map(|closed| (closed.consolidation, closed.boundary)).unzip()

@@ -242,10 +242,10 @@ impl Partition {
         self.warm.insert(subject, floor, bank);
     }
 
-    /// The bank with the turns that it does not cover. Those below `floor` are sealed with keys that are dead.
+    /// The bank with the turns that it does not cover. Where keys from below `floor` are dead, those are not shown either.
     pub(crate) fn view(&self, subject: Handle, floor: Seq, bank: Arc<Bank>) -> View {
-        let from = bank.next().max(floor);
-        let turns = self.conversations.get(&subject).map(|conversation| conversation.turns(from)).unwrap_or_default();
+        let conversation = self.conversation(subject);
+        let turns = conversation.map(|of| of.turns(bank.next().max(of.shown_from(floor)))).unwrap_or_default();
         View { bank, turns, folded: self.folded }
     }
 

@@ -17,7 +17,7 @@ use event_log::dead_letter::{Coordinates, DeadLetter};
 use event_log::envelope::{self, Anchors, OpenFrom, Working};
 use event_log::{Limits, Offset, Partition, Timestamp, Topic, anchor, now};
 use memory_core::working_memory::Closed;
-use memory_core::{Handle, Recorded, Seq, WorkingMemory};
+use memory_core::{Handle, Recorded, WorkingMemory};
 use memory_store::Replica;
 use tokio::sync::watch;
 
@@ -60,8 +60,6 @@ pub(crate) struct Owner {
     logged: Logged,
     /// Where `interactions` ended at the takeover: none of [`Owner::logged`] ends above it.
     logged_below: Offset,
-    /// Whether all of that is folded.
-    caught_up: bool,
     marker: OpenFrom,
     /// The newest records that were read or written, for the next marker.
     read: Anchors,
@@ -122,7 +120,6 @@ impl Owner {
             roster,
             logged,
             logged_below,
-            caught_up: false,
             marker,
             read,
             kept_house,
@@ -132,7 +129,6 @@ impl Owner {
     /// Works until the partition is to be given up or the process stops. Nothing is in flight then.
     async fn run(mut self, mut news: watch::Receiver<u64>) -> Result<(), Error> {
         self.write_again().await?;
-        self.catch_up().await?;
         let mut worked = Instant::now();
         loop {
             let told = *self.let_go.borrow();
@@ -194,7 +190,6 @@ impl Owner {
         let closed = self.fold(subjects).await?;
         self.log_windows(closed).await?;
         self.next = batch.next;
-        self.catch_up().await?;
         let newest = batch.records.last().map(|stored| anchor::of(stored.offset, &stored.record));
         self.read.interactions = self.read.interactions.max(newest);
         self.metrics.batch_seconds.observe(started.elapsed().as_secs_f64());
@@ -202,23 +197,6 @@ impl Owner {
         let lag = i64::try_from(high.get().saturating_sub(self.next.get())).unwrap_or(i64::MAX);
         self.metrics.lag.with_label_values(&[&self.partition.to_string()]).set(lag);
         Ok(true)
-    }
-
-    /// Once all that was on the log is folded, a subject whose keys are doomed by a forget that was not among it is one that
-    /// came back with a backup. It is loaded again, to go on with keys that are not.
-    async fn catch_up(&mut self) -> Result<(), Error> {
-        if self.caught_up || self.next < self.logged_below {
-            return Ok(());
-        }
-        self.caught_up = true;
-        for subject in self.parts.ring().forgotten() {
-            let floor = self.parts.ring().floor(subject);
-            let boundary = self.parts.store.boundary(self.parts.log.id(), subject)?;
-            if boundary.is_none_or(|boundary| boundary.key_since < floor) {
-                self.passivate(subject, "restored").await?;
-            }
-        }
-        Ok(())
     }
 
     /// Hands every subject its events; all subjects of a batch fold side by side.
@@ -300,11 +278,6 @@ impl Owner {
             Some(boundary) => WorkingMemory::resume(boundary),
             None => WorkingMemory::unknown(subject),
         };
-        // Nothing at all is known of it: then the log is folded from its first event, and comes to the forget itself.
-        let unknown = memory.state().next == Seq::FIRST && self.parts.store.consolidated(subject)? == Seq::FIRST;
-        if self.caught_up || unknown {
-            memory.lift_keys(self.parts.ring().key_since(subject, memory.state().key_since));
-        }
         // They end where they ended, whatever the rules say now.
         for window in self.logged.get(&subject).into_iter().flatten() {
             restore::rest(*window, memory.window_from()).into_iter().for_each(|window| memory.expect_window(window));

@@ -18,7 +18,7 @@ mod tests;
 mod working;
 
 pub use consolidations::{consolidation, range_of, read_consolidation};
-pub use interactions::{Interactions, interaction, read_interaction, tick};
+pub use interactions::{Interactions, forget_again, interaction, read_interaction, tenant_of, tick};
 pub use receipts::{read_receipt, receipt};
 pub use steps::{After, after_of, read_step, step, step_after, step_key, step_tombstone, writer_of};
 pub use working::{Anchors, OpenFrom, Working, moved, read_working, working};

@@ -289,10 +289,6 @@ impl Vault for KeyFile {
         Ok(())
     }
 
-    fn is_sole(&self) -> bool {
-        true
-    }
-
     fn is_fresh(&self, _: Owner) -> bool {
         true
     }

@@ -180,20 +180,6 @@ impl Keyring {
         self.read().subjects.get(&subject).map_or(Seq::FIRST, |known| known.floor)
     }
 
-    /// From where on keys seal of a subject whose data says `since`: that, or, in data that was restored from before a forget, the
-    /// floor. Where other processes make keys too, the forget may only be still to be read, so it stays.
-    #[must_use]
-    pub fn key_since(&self, subject: Handle, since: Seq) -> Seq {
-        if self.0.vault.is_sole() { since.max(self.floor(subject)) } else { since }
-    }
-
-    /// The subjects of which keys are doomed.
-    #[must_use]
-    pub fn forgotten(&self) -> Vec<Handle> {
-        let keys = self.read();
-        keys.subjects.iter().filter(|(_, known)| known.floor > Seq::FIRST).map(|(subject, _)| *subject).collect()
-    }
-
     fn is_doomed(&self, owner: Owner, id: KeyId) -> bool {
         match owner {
             Owner::Subject(subject) => id.since() < self.floor(subject),

@@ -73,12 +73,6 @@ pub trait Vault: Send + Sync + fmt::Debug {
         Ok(0)
     }
 
-    /// Whether no other process makes keys here. Then a floor that the log knows nothing of is one of a later log: this one was
-    /// restored from a backup.
-    fn is_sole(&self) -> bool {
-        false
-    }
-
     /// Whether what is known of the owner's keys is recent enough to use them.
     fn is_fresh(&self, of: Owner) -> bool;
 }

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::forget::Scope;
-use crate::ids::{EventId, MemoryId};
+use crate::ids::{EventId, MemoryId, Seq};
 use crate::memory::Kind;
 use crate::time::Timestamp;
 
@@ -25,8 +25,13 @@ pub enum Control {
     },
     /// The memory says this from now on; what it said before stays in its history.
     Correct { memory_id: MemoryId, text: String },
-    /// Forget this of the subject, for good.
-    Forget { scope: Scope },
+    /// Forget this of the subject, for good. Where it was carried out before, in a log that went on from this one, the keys that
+    /// seal from below `floor` are dead already.
+    Forget {
+        scope: Scope,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        floor: Option<Seq>,
+    },
     /// Whether these memories were of use.
     Feedback { memory_ids: Vec<MemoryId>, useful: bool },
     /// Whether anything may be remembered from now on.
@@ -56,7 +61,7 @@ impl Control {
     #[must_use]
     pub const fn forgets(&self) -> Option<&Scope> {
         match self {
-            Self::Forget { scope } => Some(scope),
+            Self::Forget { scope, .. } => Some(scope),
             Self::Remember { .. }
             | Self::Correct { .. }
             | Self::Feedback { .. }

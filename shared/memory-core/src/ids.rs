@@ -43,6 +43,12 @@ impl EventId {
         Self(derive(&[b"tick", subject.as_bytes(), last.as_str().as_bytes()]).to_string().into())
     }
 
+    /// The id of the event that repeats a forget which the log knows nothing of.
+    #[must_use]
+    pub fn of_repeated_forget(subject: Handle, floor: Seq) -> Self {
+        Self(derive(&[b"forget again", subject.as_bytes(), &floor.get().to_be_bytes()]).to_string().into())
+    }
+
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

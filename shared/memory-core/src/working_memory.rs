@@ -245,12 +245,6 @@ impl WorkingMemory {
         }
     }
 
-    /// Lets what comes be sealed with keys that seal from here on: for data from before a forget that is not on its log, because
-    /// it was restored from a backup. Its older keys are destroyed.
-    pub fn lift_keys(&mut self, since: Seq) {
-        self.state.key_since = self.state.key_since.max(since);
-    }
-
     /// Folds one event of this subject.
     pub fn apply(&mut self, rules: &Rules, recorded: &Recorded) -> Effects {
         let event = &recorded.event;
@@ -273,6 +267,9 @@ impl WorkingMemory {
         }
         if self.state.owner.is_none() {
             self.state.owner = event.subject(&recorded.tenant);
+        }
+        if let Some(Control::Forget { floor: Some(floor), .. }) = event.control.as_deref() {
+            self.state.key_since = self.state.key_since.max(*floor);
         }
         let seq = self.take(rules, recorded, fingerprint);
         if let Some(trigger) = self.ends_after(rules, event) {

@@ -25,7 +25,7 @@ async fn a_change_is_an_event_of_the_owner() {
     let this = Scope::These { memories: vec![memory_id], events: Vec::new() };
     let changes = [
         (Method::PATCH, path.as_str(), json!({ "text": text }), Control::Correct { memory_id, text: text.clone() }),
-        (Method::DELETE, path.as_str(), json!({}), Control::Forget { scope: this }),
+        (Method::DELETE, path.as_str(), json!({}), Control::Forget { scope: this, floor: None }),
         (Method::PUT, "/v1/users/alice/consent", json!({ "remember": false }), Control::Consent { remember: false }),
         (
             Method::POST,

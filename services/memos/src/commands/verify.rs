@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use event_log::kafka::KafkaLog;
-use event_log::{EventLog, Limits, LocalLog, Offset, Partition, Stored, Topic};
+use event_log::{EventLog, LocalLog, Offset, Partition, Topic};
 use keyring::Keyring;
 use memory_core::refold::Rows;
 use memory_core::step::Row;
@@ -21,6 +21,7 @@ use memory_store::{Chain, Place, Record, Store};
 use crate::cli::VerifyArgs;
 use crate::commands::dump as dump_command;
 use crate::embedded::store_dir;
+use crate::scan::each;
 use crate::{kafka_keys, keys, settings};
 
 mod history;
@@ -156,35 +157,6 @@ fn from_steps(
         })?;
     }
     Ok(subjects.into_iter().map(|(subject, (_, rows))| (subject, rows)).collect())
-}
-
-/// Calls `see` with every record of a partition below `end`.
-fn each(
-    log: &dyn EventLog,
-    topic: &Topic,
-    partition: Partition,
-    end: Offset,
-    mut see: impl FnMut(&Stored) -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
-    let mut next = log.watermarks(topic, partition)?.low;
-    while next < end {
-        let batch = match log.read(topic, partition, next, Limits::default()) {
-            // Retention goes on meanwhile.
-            Err(event_log::Error::Lost { low, .. }) if low > next => {
-                next = low;
-                continue;
-            }
-            read => read?,
-        };
-        for stored in batch.records.iter().filter(|stored| stored.offset < end) {
-            see(stored).with_context(|| format!("{topic} partition {partition} offset {}", stored.offset))?;
-        }
-        if batch.next == next {
-            break;
-        }
-        next = batch.next;
-    }
-    Ok(())
 }
 
 /// How far each subject is consolidated.

@@ -1,4 +1,7 @@
-//! What was forgotten comes back neither by a repeat, nor by a replay, nor with the person.
+//! What was forgotten comes back in no way: out of a backup, out of an archive, by a repeat, by a replay, or with the person.
+//!
+//! A copy of the data holds no key, and whoever puts it back has only the keys of now. What is forgotten in the meantime is
+//! noise in it; everybody else has what they had when the copy was made.
 
 // law: L09, L03, L06
 
@@ -106,6 +109,24 @@ fn lines_of(dir: &Path, seed: u64, user: &str) -> Vec<String> {
     DumpText::of(dir).lines.into_iter().filter(|line| line.starts_with(&start)).collect()
 }
 
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir(to).expect("a new directory");
+    for entry in std::fs::read_dir(from).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        let other = to.join(path.file_name().expect("a name"));
+        if path.is_dir() {
+            copy(&path, &other);
+        } else {
+            std::fs::copy(&path, &other).expect("a copy");
+        }
+    }
+}
+
+/// Where the keys of a data directory are.
+fn keys_of(dir: &Path) -> PathBuf {
+    dir.with_file_name(format!("{}.keys", dir.file_name().expect("a name").to_string_lossy()))
+}
+
 /// Alice and Bob have talked, and memos has stopped.
 fn two_lives(root: &Path, seed: u64) -> (PathBuf, Life, Life) {
     let dir = data_dir(root, "data", seed);
@@ -115,7 +136,84 @@ fn two_lives(root: &Path, seed: u64) -> (PathBuf, Life, Life) {
     bob.is_said(&server);
     alice.is_remembered(&server);
     server.stop();
+    assert!(keys_of(&dir).exists(), "the keys lie beside the data");
     (dir, alice, bob)
+}
+
+/// Alice talks once more, is forgotten, says nothing since. Answers nothing but that it is done.
+fn alice_is_forgotten(dir: &Path, seed: u64) {
+    let server = Server::start(dir, NO_TICKS);
+    let more = Life::new(seed, ALICE, 2);
+    more.is_said(&server);
+    forget(&server, ALICE, &ForgetBody::everything());
+    more.is_gone(&server);
+    server.stop();
+}
+
+/// What came back from an old copy under the keys of now has nothing of Alice, all of Bob, and goes on living.
+#[track_caller]
+fn is_without_alice(dir: &Path, seed: u64, old: &Life, bobs: &[String]) {
+    let server = Server::start(dir, NO_TICKS);
+    old.is_gone(&server);
+    assert_eq!(lines_of(dir, seed, BOB), bobs, "Bob has what he had");
+    let canaries = Canaries::new(old.words.iter().map(String::as_str));
+    let dump = run(dir, &["dump"]);
+    assert_eq!(canaries.find(dump.as_bytes()), [], "in the dump");
+    // She comes back, and is somebody new.
+    let new = Life::new(seed, ALICE, 3);
+    new.is_said(&server);
+    new.is_remembered(&server);
+    old.is_gone(&server);
+    assert_eq!(lines_of(dir, seed, BOB), bobs, "Bob has what he had");
+    server.stop();
+    verify(dir);
+    let server = Server::start(dir, NO_TICKS);
+    new.is_remembered(&server);
+    old.is_gone(&server);
+    forget(&server, ALICE, &ForgetBody::everything());
+    new.is_gone(&server);
+    old.is_gone(&server);
+    server.stop();
+    verify(dir);
+    assert_eq!(lines_of(dir, seed, BOB), bobs, "Bob has what he had");
+    let canaries = Canaries::new(old.words.iter().chain(&new.words).map(String::as_str));
+    assert_eq!(canaries.find_below(dir), [], "in a file");
+}
+
+#[test]
+fn a_backup_of_before_brings_nobody_back() {
+    let seed = harness::seed("backup", "a copy of the data of before a forget");
+    let root = tempfile::tempdir().expect("a directory");
+    let (dir, alice, _bob) = two_lives(root.path(), seed);
+    let backup = root.path().join("backup");
+    copy(&dir, &backup);
+    let bobs = lines_of(&dir, seed, BOB);
+    assert!(bobs.len() > 3, "Bob has something to lose");
+    alice_is_forgotten(&dir, seed);
+    std::fs::remove_dir_all(&dir).expect("the data is lost");
+    std::fs::rename(&backup, &dir).expect("the backup is put in its place");
+    is_without_alice(&dir, seed, &alice, &bobs);
+}
+
+#[test]
+fn an_archive_of_before_brings_nobody_back() {
+    let seed = harness::seed("archive", "an export of the log of before a forget, keys of after it");
+    let root = tempfile::tempdir().expect("a directory");
+    let (dir, alice, _bob) = two_lives(root.path(), seed);
+    let (archive, keys) = (root.path().join("log.jsonl"), root.path().join("keys.exported"));
+    run(&dir, &["log", "export", &archive.to_string_lossy()]);
+    let bobs = lines_of(&dir, seed, BOB);
+    alice_is_forgotten(&dir, seed);
+    run(&dir, &["keys", "export", &keys.to_string_lossy()]);
+    let elsewhere = root.path().join("elsewhere");
+    run(&elsewhere, &["log", "import", &archive.to_string_lossy()]);
+    run(&elsewhere, &["keys", "import", &keys.to_string_lossy()]);
+    // The store is built from the log first.
+    let server = Server::start(&elsewhere, NO_TICKS);
+    let built = || lines_of(&elsewhere, seed, BOB) == bobs;
+    wait_until(DEADLINE, "Bob has what he had", built);
+    server.stop();
+    is_without_alice(&elsewhere, seed, &alice, &bobs);
 }
 
 /// The dead letters of the tenant.

@@ -5,8 +5,9 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use keyring::{KeyId, Keyring, Owner};
+use memory_core::forget::Scope;
 use memory_core::subject::TenantTag;
-use memory_core::{Content, Control, Event, EventId, EventType, Handle, Origin, Recorded, Role, TenantId};
+use memory_core::{Content, Control, Event, EventId, EventType, Handle, Origin, Recorded, Role, Seq, TenantId};
 use serde::{Deserialize, Serialize};
 use serde_json::Map;
 
@@ -80,7 +81,7 @@ pub fn read_interaction(ring: &Keyring, stored: &Stored) -> Result<Option<(Handl
 /// What is left of an event when its key is gone.
 fn gone(clear: Clear) -> Sealed {
     let Clear { id, kind, arrived, tenant } = clear;
-    let tenant = TenantId::try_new(tenant.to_string()).expect("digits are a good name");
+    let tenant = named(tenant);
     // Whatever it asked for was done while it could be read. Now it only says that something was said.
     let control = match kind {
         EventType::Turn | EventType::Note => None,
@@ -141,6 +142,38 @@ pub fn tick(
         ..silent(EventId::of_tick(subject, &last.id), last.time)
     };
     interaction(ring, key, tag, subject, tenant, now, event)
+}
+
+/// The forget of everything that a log knows nothing of, since it is from before it, as a record for `interactions`: what the
+/// subject's keys from below `floor` have sealed is dead.
+///
+/// # Errors
+/// [`keyring::Error::Gone`].
+pub fn forget_again(
+    ring: &Keyring,
+    key: KeyId,
+    tag: TenantTag,
+    subject: Handle,
+    floor: Seq,
+    now: Timestamp,
+) -> Result<Record, keyring::Error> {
+    let event = Event {
+        kind: EventType::Forget,
+        control: Some(Box::new(Control::Forget { scope: Scope::Everything, floor: Some(floor) })),
+        ..silent(EventId::of_repeated_forget(subject, floor), now)
+    };
+    interaction(ring, key, tag, subject, &named(tag), now, event)
+}
+
+/// The tenant of a record of `interactions`, without any key; `None` when it is none.
+#[must_use]
+pub fn tenant_of(record: &Record) -> Option<TenantTag> {
+    Value::of(record.value.as_deref()?).clear::<Clear>().ok().map(|clear| clear.tenant)
+}
+
+/// A tenant of whom no more is known.
+fn named(tag: TenantTag) -> TenantId {
+    TenantId::try_new(tag.to_string()).expect("digits are a good name")
 }
 
 /// Reads interactions for several folds of one process, so that an event is opened, decoded and held once (a decision of

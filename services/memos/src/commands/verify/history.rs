@@ -9,7 +9,7 @@ use memory_core::refold::Rows;
 use memory_core::subject::TenantTag;
 use memory_core::{Consolidation, Handle, Interval, Rules, Seq, WorkingMemory};
 
-use super::each;
+use crate::scan::each;
 
 /// What folding the whole history gave.
 pub(super) enum Refolded {

@@ -12,7 +12,8 @@ use memory_core::forget::Stage;
 use memory_core::{Handle, ReceiptId, Seq, Timestamp};
 use memory_store::{ReceiptRow, Store};
 
-use super::{Report, each};
+use super::Report;
+use crate::scan::each;
 
 /// Verifies one receipt against the store, the log and the keys.
 pub(super) fn verify(

@@ -48,9 +48,9 @@ pub(super) fn parse(
         }),
         EventType::Delete => {
             let memories = vec![memory_id(body.get("memory_id"), "body.memory_id")?];
-            Some(Control::Forget { scope: Scope::These { memories, events: Vec::new() } })
+            Some(Control::Forget { scope: Scope::These { memories, events: Vec::new() }, floor: None })
         }
-        EventType::Forget => Some(Control::Forget { scope: scope(body)? }),
+        EventType::Forget => Some(Control::Forget { scope: scope(body)?, floor: None }),
         EventType::Feedback => Some(feedback(body)?),
         EventType::Consent => Some(Control::Consent { remember: needed_flag(body, "remember")? }),
     })
