@@ -18,7 +18,7 @@ use event_log::ownership::All;
 use event_log::{EventLog, FailureHook, Limits, LocalLog, LocalLogSettings, Partition, now};
 use gateway::{Bound, Gateway};
 use keyring::{KeyFile, Keyring};
-use memory_core::{Seq, WorkingMemory};
+use memory_core::WorkingMemory;
 use memory_store::{Listener, Replica, Store};
 use service_runtime::{DiskGuard, Health, Metrics, Stop, fatal};
 
@@ -153,12 +153,12 @@ fn replica(log: &Arc<dyn EventLog>, store: &Arc<Store>, listener: Listener) -> a
 
 /// Says the forgets again that this data does not know of, before anybody publishes.
 fn forget_again(log: &dyn EventLog, ring: &Keyring, store: &Store) -> anyhow::Result<()> {
-    let known = |subject| {
-        let boundary = store.boundary(log.id(), subject)?.map_or(Seq::FIRST, |boundary| boundary.key_since);
-        Ok(boundary.max(store.step_numbers(subject)?.key_since))
+    let is_known = |subject, floor| {
+        let by_a_step = store.step_numbers(subject)?.key_since >= floor;
+        Ok(by_a_step || store.boundary(log.id(), subject)?.is_some_and(|boundary| boundary.key_since >= floor))
     };
     // This thread drives a runtime, and the append is waited for.
-    let forget = || restored::forget_again(log, ring, known);
+    let forget = || restored::forget_again(log, ring, is_known);
     let forgotten = std::thread::scope(|scope| scope.spawn(forget).join());
     forgotten.unwrap_or_else(|panic| std::panic::resume_unwind(panic)).map(drop)
 }

@@ -6,6 +6,7 @@
 //! everything: whatever was kept of the subject then is unreadable already.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 
 use anyhow::Context;
 use event_log::{EventLog, Partition, Record, Stored, Topic, envelope, now};
@@ -18,19 +19,19 @@ use crate::scan::each;
 /// Records that one append holds at most.
 const APPEND_MAX: usize = 1_000;
 
-/// Appends the forgets of which the ring knows and the log does not, and answers how many. `known` says from where on keys
-/// seal of a subject as far as that is known without reading the log; less than the truth costs a look at all steps.
+/// Appends the forgets of which the ring knows and the log does not, and answers how many. `is_known` says whether
+/// keys of a subject seal from there on, as far as that can be said without reading the log; a no costs a look at all steps.
 ///
 /// # Errors
 /// When the log cannot be read or written.
 pub(crate) fn forget_again(
     log: &dyn EventLog,
     ring: &Keyring,
-    known: impl Fn(Handle) -> anyhow::Result<Seq>,
+    is_known: impl Fn(Handle, Seq) -> anyhow::Result<bool>,
 ) -> anyhow::Result<usize> {
     let mut lacking: BTreeMap<Partition, BTreeMap<Handle, Seq>> = BTreeMap::new();
     for (subject, floor) in ring.floors() {
-        if known(subject)? < floor {
+        if !is_known(subject, floor)? {
             lacking.entry(subject.partition(log.partitions())).or_default().insert(subject, floor);
         }
     }
@@ -49,6 +50,18 @@ pub(crate) fn forget_again(
         );
     }
     Ok(count)
+}
+
+/// The same for a log on Kafka that keys or records were brought to, of which no store is at hand.
+///
+/// # Errors
+/// As [`forget_again`].
+pub(crate) fn forget_again_aloud(log: &dyn EventLog, ring: &Keyring, out: &mut impl Write) -> anyhow::Result<()> {
+    let again = forget_again(log, ring, |_, _| Ok(false))?;
+    if again > 0 {
+        writeln!(out, "the log is from before {again} subjects were forgotten: they are forgotten in it as well")?;
+    }
+    Ok(())
 }
 
 /// Drops the subjects whose forget is on the log: a snapshot is there before any key is destroyed.
@@ -100,4 +113,64 @@ fn append(
         log.append(&Topic::Interactions, partition, some.to_vec())?.wait()?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use event_log::{Limits, MemLog, Offset};
+    use memory_core::Control;
+    use memory_core::forget::Scope;
+    use memory_core::step::Step;
+    use testkit::{fold, lively_history, seal};
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn again(log: &dyn EventLog, ring: &Keyring) -> usize {
+        forget_again(log, ring, |_, _| Ok(false)).expect("the log takes it")
+    }
+
+    // law: L09
+    #[test]
+    fn only_what_the_log_does_not_know_of_is_forgotten_again() {
+        let folded = fold(&lively_history(11, 6, 400));
+        let (whole, before, ring) = (MemLog::new(2), MemLog::new(2), Keyring::in_memory().expect("a ring"));
+        let mut since: BTreeMap<Handle, Seq> = BTreeMap::new();
+        for step in &folded.steps {
+            let since = since.entry(step.subject).or_insert(Seq::FIRST);
+            let erased = step.erased();
+            *since = erased.map_or(*since, |erased| erased.floor);
+            let record = seal::step(&ring, *since, step, Uuid::nil(), None);
+            let partition = step.subject.partition(2);
+            let append = |log: &MemLog| log.append(&Topic::Memories, partition, vec![record.clone()]);
+            append(&whole).expect("room").wait().expect("durable");
+            if erased.is_none() {
+                append(&before).expect("room").wait().expect("durable");
+            }
+        }
+        for (subject, floor) in folded.steps.iter().filter_map(|step: &Step| Some((step.subject, step.erased()?.floor)))
+        {
+            ring.destroy(subject, floor).expect("it is destroyed");
+        }
+        assert!(ring.floors().len() > 2, "somebody is forgotten");
+        assert_eq!(again(&whole, &ring), 0, "whoever has the snapshots knows");
+        let empty = MemLog::new(2);
+        assert_eq!(again(&empty, &ring), ring.floors().len());
+        for partition in Partition::all(2) {
+            let batch =
+                empty.read(&Topic::Interactions, partition, Offset::FIRST, Limits::default()).expect("it reads");
+            for stored in &batch.records {
+                let (subject, event) =
+                    envelope::read_interaction(&ring, stored).expect("an event").expect("no tombstone");
+                let told = Control::Forget { scope: Scope::Everything, floor: Some(ring.floor(subject)) };
+                assert_eq!(event.event.control.as_deref(), Some(&told));
+            }
+        }
+        // What came after the last forget is sealed from there on, and says so as well.
+        let silent = folded.people.iter().filter(|(_, person)| {
+            let last = person.steps.iter().rposition(|step| step.erased().is_some());
+            last.is_some_and(|last| last + 1 == person.steps.len())
+        });
+        assert_eq!(again(&before, &ring), silent.count());
+    }
 }

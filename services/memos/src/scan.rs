@@ -3,6 +3,8 @@
 use anyhow::Context;
 use event_log::{EventLog, Limits, Offset, Partition, Stored, Topic};
 
+use crate::secret;
+
 /// Calls `see` with every record of a partition below `end`.
 pub(crate) fn each(
     log: &dyn EventLog,
@@ -30,4 +32,33 @@ pub(crate) fn each(
         next = batch.next;
     }
     Ok(())
+}
+
+/// A topic that is not empty, where there is one. What every new log begins with does not count: it is not read. Keys do not
+/// either: they may come before the records or after them.
+pub(crate) fn first_with_records(log: &dyn EventLog) -> anyhow::Result<Option<Topic>> {
+    for topic in log.topics().into_iter().filter(|topic| *topic != Topic::Keys) {
+        if has_records(log, &topic)? {
+            return Ok(Some(topic));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether a topic holds anything but what every new log begins with.
+pub(crate) fn has_records(log: &dyn EventLog, topic: &Topic) -> anyhow::Result<bool> {
+    for partition in Partition::all(log.partitions_of(topic)) {
+        let mut at = log.watermarks(topic, partition)?.low;
+        loop {
+            let batch = log.read(topic, partition, at, Limits::default())?;
+            if batch.records.iter().any(|stored| !secret::is_check(&stored.record)) {
+                return Ok(true);
+            }
+            if batch.next == at {
+                break;
+            }
+            at = batch.next;
+        }
+    }
+    Ok(false)
 }

@@ -48,7 +48,7 @@ pub(crate) fn run(command: &LogCommand, out: &mut impl Write) -> anyhow::Result<
         }
         LogCommand::Import { file, kafka: true, partitions: _, settings } => {
             let settings = settings::load(settings)?.settings;
-            let counts = kafka::import(&settings, file)?;
+            let counts = kafka::import(&settings, file, out)?;
             writeln!(out, "imported {counts} into the log at {}", settings.kafka.bootstrap_servers)?;
             writeln!(out, "Before a service is started, bring their keys with `memos keys import --kafka`.")?;
         }

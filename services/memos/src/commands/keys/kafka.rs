@@ -12,13 +12,12 @@ use std::time::Duration;
 
 use anyhow::Context;
 use event_log::keys::Follower;
-use event_log::{EventLog, Offset, Partition, Topic};
+use event_log::{EventLog, Partition};
 use keyring::{Keyring, Owner, RootSource};
-use memory_core::Seq;
 
 use super::{Rotation, put_new_root, read_file, refuse_inside, remove_old_roots, take_in, write_file};
 use crate::settings::Settings;
-use crate::{kafka_keys, restored};
+use crate::{kafka_keys, restored, scan};
 
 /// How long services have to hear of a new wrapping key: twice as long as they use keys without having looked.
 pub(super) const SETTLE: Duration = Duration::from_secs(20);
@@ -77,26 +76,14 @@ pub(super) fn import(
     file: &Path,
     out: &mut impl Write,
 ) -> anyhow::Result<()> {
-    let (found, place) = (read_file(settings, file)?, &settings.kafka.bootstrap_servers);
-    let topics = [Topic::Interactions, Topic::Memories];
-    let empty = |topic: &Topic, partition| log.watermarks(topic, partition).map(|marks| marks.high == Offset::FIRST);
-    let mut something = false;
-    for (topic, partition) in
-        topics.iter().flat_map(|topic| Partition::all(log.partitions()).map(move |of| (topic, of)))
-    {
-        something |= !empty(topic, partition)?;
-    }
-    anyhow::ensure!(
-        something,
-        "the log at {place} is empty: import what the keys open first, since what was forgotten is compared with it"
-    );
+    let found = read_file(settings, file)?;
     let (ring, _follower) = open(settings, log)?;
-    take_in(found, &ring, &format!("the log at {place}"), out)?;
-    let again = restored::forget_again(&**log, &ring, |_| Ok(Seq::FIRST))?;
-    if again > 0 {
-        writeln!(out, "the log is from before {again} subjects were forgotten: they are forgotten in it as well")?;
+    take_in(found, &ring, &format!("the log at {}", settings.kafka.bootstrap_servers), out)?;
+    if scan::first_with_records(&**log)?.is_none() {
+        // Keys may come before the records; whoever brings those asks again.
+        return Ok(());
     }
-    Ok(())
+    restored::forget_again_aloud(&**log, &ring, out)
 }
 
 pub(super) fn list(settings: &Settings, log: &Arc<dyn EventLog>, out: &mut impl Write) -> anyhow::Result<()> {

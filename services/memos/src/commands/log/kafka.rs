@@ -1,6 +1,8 @@
 //! Export from Kafka, and import into it.
 
+use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Context;
 use event_log::kafka::{KafkaLog, topics};
@@ -8,8 +10,8 @@ use event_log::{EventLog, Partition, Topic};
 
 use crate::commands::log::archive::Counts;
 use crate::commands::log::{export_log, import, open_archive};
-use crate::secret;
 use crate::settings::Settings;
+use crate::{kafka_keys, restored, scan, secret};
 
 /// Writes the archive of the log on Kafka.
 pub(super) fn export(settings: &Settings, file: &Path) -> anyhow::Result<Counts> {
@@ -18,7 +20,7 @@ pub(super) fn export(settings: &Settings, file: &Path) -> anyhow::Result<Counts>
 }
 
 /// Fills the topics on Kafka, which must hold nothing.
-pub(super) fn import(settings: &Settings, file: &Path) -> anyhow::Result<Counts> {
+pub(super) fn import(settings: &Settings, file: &Path, out: &mut impl Write) -> anyhow::Result<Counts> {
     let archive = open_archive(file)?;
     let (path, secret) = (settings.hash_secret_file(), archive.header.secret()?);
     let other = path.exists() && secret::load(&path)?.as_bytes() != secret.as_bytes();
@@ -33,7 +35,7 @@ pub(super) fn import(settings: &Settings, file: &Path) -> anyhow::Result<Counts>
         );
     }
     secret::agree(&log, &secret).context("use the archive's hash secret")?;
-    if let Some(topic) = first_with_records(&log)? {
+    if let Some(topic) = scan::first_with_records(&log)? {
         anyhow::bail!(
             "{topic} holds records: an import fills a log of its own. Delete the topics, or set kafka.topic_prefix"
         );
@@ -47,31 +49,16 @@ pub(super) fn import(settings: &Settings, file: &Path) -> anyhow::Result<Counts>
         }
         secret::store(&path, &secret)?;
     }
+    let log: Arc<dyn EventLog> = Arc::new(log);
+    // Where keys have not come yet, whoever brings them asks.
+    if scan::has_records(&*log, &Topic::Keys)? {
+        let (ring, _follower) = kafka_keys::open(settings, &log, Partition::all(log.partitions()))?;
+        restored::forget_again_aloud(&*log, &ring, out)?;
+    }
     Ok(counts)
 }
 
 fn open(settings: &Settings) -> anyhow::Result<KafkaLog> {
     let kafka = settings.kafka()?;
     KafkaLog::open(&kafka).with_context(|| format!("open the log at {}", kafka.bootstrap_servers))
-}
-
-/// A topic that is not empty, where there is one. What every new log begins with does not count: it is not read. Keys do not
-/// either: they may come before the records or after them.
-fn first_with_records(log: &dyn EventLog) -> anyhow::Result<Option<String>> {
-    for topic in log.topics().into_iter().filter(|topic| *topic != Topic::Keys) {
-        for partition in Partition::all(log.partitions_of(&topic)) {
-            let mut at = log.watermarks(&topic, partition)?.low;
-            loop {
-                let batch = log.read(&topic, partition, at, event_log::Limits::default())?;
-                if batch.records.iter().any(|stored| !secret::is_check(&stored.record)) {
-                    return Ok(Some(topic.to_string()));
-                }
-                if batch.next == at {
-                    break;
-                }
-                at = batch.next;
-            }
-        }
-    }
-    Ok(None)
 }
