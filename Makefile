@@ -17,10 +17,13 @@ STAGE := @deploy/stages.sh run
 # More flags for the program that `make up` and `make bench` start: make up ARGS="--help"
 ARGS ?=
 
+# Conversations with questions, for `make quality`; one file or several.
+DATA ?= load-tests/data/quality.json load-tests/data/languages.json
+
 .DEFAULT_GOAL := help
 # Cargo takes all processors by itself, and the times of stages that overlap would mean nothing.
 .NOTPARALLEL:
-.PHONY: help up cluster build fmt lint lint-stages test test-long test-stages bench bench-kafka bench-sealing
+.PHONY: help up cluster build fmt lint lint-stages test test-long test-stages bench bench-kafka bench-sealing quality
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -65,6 +68,10 @@ bench-kafka: build ## the same against separate processes over a Kafka of its ow
 
 bench-sealing: ## what sealing costs: the same load with and without, in turns: make bench-sealing ARGS=3
 	@deploy/bench-sealing.sh $(ARGS)
+
+quality: build ## how well it recalls: make quality DATA=conversations.json ARGS="--report FILE"
+	@cargo build $(PROFILE) -p load-tests
+	@deploy/quality.sh $(BIN) "$(DATA)" $(ARGS)
 
 lint-stages:
 	$(STAGE) fetch cargo fetch --locked

@@ -17,7 +17,6 @@ fi
 readonly BIN="${1:?usage: deploy/bench.sh [--kafka] BIN [FLAGS…]}"
 shift
 readonly NEEDED_KB=$((8 * 1024 * 1024))
-readonly STARTS_WITHIN=300
 
 die() { printf 'bench: error: %s\n' "$*" >&2; exit 1; }
 
@@ -29,20 +28,15 @@ free_kb="$(df --output=avail -k "$PARENT" | tail -n 1)"
 
 WORK="$(mktemp -d "$PARENT/bench.XXXXXX")"
 readonly WORK
-pid=""
-clean() {
-  if [[ -n "$pid" ]] && kill "$pid" 2>/dev/null; then
-    wait "$pid" || true
-  fi
-  rm -rf "$WORK"
-}
-trap clean EXIT
+HERE="$(dirname "${BASH_SOURCE[0]}")"
+readonly HERE
+trap 'rm -rf "$WORK"' EXIT
 trap 'exit 130' INT TERM
 
 if [[ "$kafka" == yes ]]; then
   # The flags of the load come after the processes, whose ids are known only then.
   # shellcheck disable=SC2016
-  PORT="${PORT:-8888}" "$(dirname "${BASH_SOURCE[0]}")/cluster.sh" "$BIN" "$WORK/cluster" bash -c '
+  PORT="${PORT:-8888}" "$HERE/cluster.sh" "$BIN" "$WORK/cluster" bash -c '
     flags=()
     for pid in $MEMOS_PIDS; do flags+=(--pid "$pid"); done
     load="$1"
@@ -51,21 +45,9 @@ if [[ "$kafka" == yes ]]; then
   exit
 fi
 
-# With a root key of its own, which goes when it does.
-MEMOS__KEYS__ROOT_FILE="$WORK/root.key" "$BIN/memos" up --data "$WORK/data" --listen 127.0.0.1:0 >"$WORK/out" 2>"$WORK/log" &
-pid=$!
-
-# Its first line says where it listens.
-url=""
-for ((look = 0; look < STARTS_WITHIN; look++)); do
-  url="$(sed -n 's/^memos listens on \(http:[^ ]*\) .*/\1/p' "$WORK/out")"
-  [[ -z "$url" ]] || break
-  kill -0 "$pid" 2>/dev/null || break
-  sleep 0.1
-done
-[[ -n "$url" ]] || { cat "$WORK/log" >&2; die "memos did not start"; }
-
-code=0
-"$BIN/load-tests" run --url "$url" --pid "$pid" "$@" || code=$?
-[[ $code -eq 0 ]] || tail -n 20 "$WORK/log" >&2
-exit "$code"
+# The address and the process are known only when memos has started.
+# shellcheck disable=SC2016
+"$HERE/with-memos.sh" "$BIN" "$WORK" -- bash -c '
+  load="$1"
+  shift
+  exec "$load" run --url "$MEMOS_URL" --pid "$MEMOS_PID" "$@"' bench "$BIN/load-tests" "$@"

@@ -1,5 +1,6 @@
 //! The flags.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -103,6 +104,40 @@ pub(crate) struct PreloadArgs {
     /// Everything random comes from this number.
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     pub(crate) seed: u64,
+}
+
+/// Flags of `quality`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct QualityArgs {
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+    /// Conversations with questions, in LoCoMo's format (load-tests/README.md says what else is read); may be repeated.
+    #[arg(long, value_name = "FILE", required = true)]
+    pub(crate) data: Vec<PathBuf>,
+    /// Only these conversations.
+    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    pub(crate) conversations: Vec<String>,
+    /// Only memories of these kinds.
+    #[arg(long, value_name = "KIND", value_delimiter = ',')]
+    pub(crate) kinds: Vec<String>,
+    /// What users and events are called with. The same data goes in again only under another name.
+    #[arg(long, value_name = "NAME", default_value = "quality")]
+    pub(crate) tag: String,
+    /// Where the rankings go: a line of JSON for each question.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) run: Option<PathBuf>,
+    /// Where the report goes, besides standard output.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+    /// What the server is set to, as it shall stand in the report.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) configuration: Option<String>,
+    /// Only the words-only baseline, without a server.
+    #[arg(long)]
+    pub(crate) baseline_only: bool,
+    /// How long everything may take to be decided (kept, merged or not kept).
+    #[arg(long, value_name = "TIME", default_value = "120s", value_parser = duration)]
+    pub(crate) decided_within: Duration,
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

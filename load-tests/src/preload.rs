@@ -91,7 +91,7 @@ mod tests {
         let cli = Cli::try_parse_from(["load-tests", "preload", "--memories", "1000"]).expect("good flags");
         let args = match cli.command {
             Command::Preload(args) => args,
-            Command::Run(_) => panic!("another command"),
+            Command::Run(_) | Command::Quality(_) => panic!("another command"),
         };
         let bank = bank(&args, 3);
         assert_eq!(bank.len(), 1001);

@@ -163,7 +163,7 @@ mod tests {
         let cli = Cli::try_parse_from([&["load-tests", "run"], flags].concat()).expect("good flags");
         match cli.command {
             Command::Run(args) => *args,
-            Command::Preload(_) => panic!("another command"),
+            Command::Preload(_) | Command::Quality(_) => panic!("another command"),
         }
     }
 

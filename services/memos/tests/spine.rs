@@ -21,5 +21,7 @@ mod hash;
 mod hostile;
 #[path = "spine/operations.rs"]
 mod operations;
+#[path = "spine/quality.rs"]
+mod quality;
 #[path = "spine/silence.rs"]
 mod silence;
