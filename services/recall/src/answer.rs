@@ -24,9 +24,6 @@ fn invalid(message: impl Into<String>) -> Unavailable {
 
 /// The query of a request. What names the subject itself is no further condition.
 pub(crate) fn query(request: &RecallRequest, subject: &Subject) -> Result<Query, Unavailable> {
-    if request.as_of.is_some() {
-        return Err(invalid("as_of: not built yet; leave it out to ask what is known now"));
-    }
     let narrowed = |kind: SubjectKind, id: &Option<String>| if subject.kind == kind { None } else { id.clone() };
     let filter = request.filters.as_ref().map(Filter::parse).transpose().map_err(|error| invalid(error.to_string()))?;
     Ok(Query {
@@ -58,7 +55,7 @@ pub(crate) fn answer(
     view: &View,
     position: Position,
 ) -> RecallResponse {
-    let now = request.now.unwrap_or_else(now);
+    let now = request.now.or(request.as_of).unwrap_or_else(now);
     let hits = rank::rank(query, &view.bank, &view.turns, now);
     let context = context::block(&hits, request.token_budget);
     let results = hits.iter().map(|hit| scored(hit, subject, request.explain)).collect();

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use event_log::{Offset, Topic};
 use memory_core::forget::Scope;
 use memory_core::subject::TenantTag;
-use memory_core::{EventId, Handle, MemoryId, ReceiptId, Seq, Step, Subject, TenantId, Turn, WorkingMemory};
+use memory_core::{EventId, Handle, MemoryId, ReceiptId, Seq, Step, Subject, TenantId, Timestamp, Turn, WorkingMemory};
 use memos_client::port::{Answer, ListRequest, Owned, Reach, RecallApi, ReplicaApi, Unavailable};
 use memos_client::{
     EventStatusView, ForgetPreview, MemoryView, Page, Position, RecallRequest, RecallResponse, ReceiptView,
@@ -230,9 +230,23 @@ impl Recall {
             .metrics
             .candidates
             .observe(f64::from(u32::try_from(view.bank.len() + view.turns.len()).unwrap_or(u32::MAX)));
+        let view = match request.as_of {
+            Some(at) => self.as_of(handle, view, at)?,
+            None => view,
+        };
         let response = answer::answer(request, &subject, &query, &view, position);
         self.0.metrics.rank_seconds.observe(started.elapsed().as_secs_f64());
         Ok(response)
+    }
+
+    /// What was known at a time: of the bank, and of the turns that it does not cover.
+    fn as_of(&self, subject: Handle, view: View, at: Timestamp) -> Result<View, Unavailable> {
+        let rows = self.0.parts.store.rows(subject).map_err(broken)?;
+        let mut turns = view.turns;
+        // What is to be forgotten is hidden whenever that was said.
+        let forgets = |turn: &Turn| turn.event.control.as_deref().is_some_and(|control| control.forgets().is_some());
+        turns.retain(|turn| turn.arrived <= at || forgets(turn));
+        Ok(View { bank: Arc::new(rows.as_of(subject, at).bank()), turns, ..view })
     }
 
     fn position_at(&self, partition: event_log::Partition, folded: Offset) -> Position {

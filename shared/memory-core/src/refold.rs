@@ -16,6 +16,7 @@ use crate::ids::{EventId, Seq, StepNumber};
 use crate::rules::Rules;
 use crate::step::{Body, Change, Consumed, Row, RowKey, Step, SubjectRow, WindowRow};
 use crate::subject::{Handle, TenantTag};
+use crate::time::Timestamp;
 use crate::turn::Turn;
 
 /// All rows of one subject.
@@ -119,6 +120,14 @@ impl Rows {
     #[must_use]
     pub fn bank(&self) -> Bank {
         Bank::load(self.next_step, self.rows.values().cloned())
+    }
+
+    /// What was remembered at `at`: the kept sources that had arrived by then, folded again. What has been forgotten since, or was
+    /// never kept, is not in it.
+    #[must_use]
+    pub fn as_of(&self, subject: Handle, at: Timestamp) -> Self {
+        let late = self.sources().into_values().filter(|turn| turn.arrived > at);
+        refold(subject, self, &late.map(|turn| turn.event.id.clone()).collect())
     }
 
     fn sources(&self) -> BTreeMap<Seq, &Turn> {

@@ -212,6 +212,32 @@ fn a_refold_without_an_event_has_nothing_of_it() {
 
 // law: L06
 #[test]
+fn what_was_known_at_a_time_is_what_was_remembered_then() {
+    let mut person = Person::new();
+    let (mut ids, mut then) = (Vec::new(), Vec::new());
+    for day in 0..30 {
+        ids.push(person.tell(&format!("On day {day} I met Doctor Ruiz in Garmisch about my {day} allergies.")));
+        person.tell(HIKING);
+        if day % 7 == 3 {
+            person.say(
+                json!({"type": "correct", "body": {"memory_id": ids[day / 2], "text": format!("corrected {day}")}}),
+            );
+        }
+        person.end();
+        let bank = person.rows.bank();
+        let newest = bank.memories().map(|memory| memory.updated_at).max().expect("something is kept");
+        then.push((newest, bank.memories().cloned().collect::<Vec<_>>()));
+    }
+    let subject = person.working.state().subject;
+    for (at, remembered) in then {
+        let known = person.rows.as_of(subject, at).bank();
+        assert_eq!(known.memories().cloned().collect::<Vec<_>>(), remembered, "at {at:?}");
+    }
+    assert_eq!(person.rows.as_of(subject, Timestamp::EPOCH).bank().len(), 0);
+}
+
+// law: L06
+#[test]
 fn a_snapshot_replaces_every_step_before_it() {
     let person = lively();
     let rows: Vec<Row> = person.rows.iter().cloned().collect();
