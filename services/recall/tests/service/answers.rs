@@ -66,6 +66,38 @@ fn a_position_that_is_not_reached_is_told_from_one_that_never_will_be() {
 }
 
 #[test]
+fn a_question_may_be_asked_as_of_an_earlier_time() {
+    let mut stage = Stage::new(Rules::default());
+    let running = stage.recall(Settings::default());
+    let alice = user("t", "alice");
+    let said = ["I moved to Lisbon with my sister Anna.", "I bought a violin in Oslo with Priya."];
+    let mut arrived = Vec::new();
+    for text in said {
+        stage.say(&alice, events::turn(text));
+        running.reached(&stage.say(&alice, events::session_end()));
+        stage.settle(&running);
+        let all = memories(&running, &alice);
+        let times = all["results"].as_array().expect("a list").iter().map(|one| one["created_at"].as_str());
+        let newest = times.max().flatten().expect("something is kept").to_owned();
+        arrived.push(newest.parse::<jiff::Timestamp>().expect("a time"));
+    }
+    let open = stage.say(&alice, events::turn("My telescope stands in Lisbon."));
+    running.reached(&open);
+    let known = |at: jiff::Timestamp| {
+        let mut request = question(&alice, "Lisbon, Oslo");
+        request.as_of = Some(Timestamp::from_micros(at.as_microsecond()));
+        let answer = block_on(running.recall.recall(&alice.tenant, request)).expect("an answer");
+        let mut texts: Vec<String> = texts(&answer).into_iter().map(|(_, text)| text).collect();
+        texts.sort_unstable_by_key(|text| said.iter().position(|one| one == text));
+        texts
+    };
+    assert_eq!(known(arrived[0]), said[..1]);
+    assert_eq!(known(arrived[1]), said);
+    assert_eq!(known(jiff::Timestamp::UNIX_EPOCH), [""; 0]);
+    running.stop().expect("it was told to");
+}
+
+#[test]
 fn an_unknown_subject_has_empty_answers() {
     let stage = Stage::new(Rules::default());
     let running = stage.recall(Settings::default());

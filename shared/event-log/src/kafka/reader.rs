@@ -26,6 +26,9 @@ const RECENT: Duration = Duration::from_secs(2);
 const AT_THE_END: Duration = Duration::from_millis(250);
 /// How long it waits elsewhere before the fetch begins anew, in case it got stuck.
 const ELSEWHERE: Duration = Duration::from_secs(10);
+/// How often the fetch begins anew before the consumer does. While a broker restarts, librdkafka 2.12 may take a partition's
+/// leader for unknown and never learn better (its issue 5430); another consumer asks anew.
+const FUTILE: u32 = 2;
 
 #[derive(Debug)]
 pub(super) struct TopicReader {
@@ -40,6 +43,8 @@ enum Looked {
     Batch(ReadBatch),
     /// The cursor is no longer where it was.
     Moved,
+    /// What is durable does not arrive, however often the fetch begins anew.
+    Stuck,
     Doubt(Doubt),
 }
 
@@ -64,6 +69,7 @@ impl TopicReader {
             match self.look(connection, &lane.shared, partition, from, limits, deadline)? {
                 Looked::Batch(batch) => return Ok(batch),
                 Looked::Moved => {}
+                Looked::Stuck => self.discard(partition, lane),
                 Looked::Doubt(Doubt::Position) => {
                     // The answer is an error, unless the broker has come to itself: then the fetch begins anew.
                     self.check(connection, partition, from)?;
@@ -107,6 +113,14 @@ impl TopicReader {
         Error::Away { action, seconds, reason: reason.to_owned() }
     }
 
+    /// Lets go of a consumer; whoever reads next has a new one made.
+    fn discard(&self, partition: Partition, lane: Arc<Lane>) {
+        tracing::warn!(topic = self.topic.name, %partition, "a consumer got stuck and is replaced");
+        lock(&self.lanes).retain(|other| !Arc::ptr_eq(other, &lane));
+        // Here its thread ends, unless another reader still looks at it.
+        drop(lane);
+    }
+
     /// Puts a cursor there: into a consumer without one for this partition, or in place of the one unused for longest.
     fn place(&self, connection: &Connection, partition: Partition, from: Offset) -> Result<Arc<Lane>, Error> {
         self.check(connection, partition, from)?;
@@ -141,7 +155,7 @@ impl TopicReader {
         limits: Limits,
         deadline: Instant,
     ) -> Result<Looked, Error> {
-        let (mut waited, mut patience) = (Instant::now(), AT_THE_END);
+        let (mut waited, mut patience, mut futile) = (Instant::now(), AT_THE_END, 0);
         let mut cursors: Cursors<'_> = lock(&lane.cursors);
         loop {
             let Some(cursor) = cursors.get_mut(&partition).filter(|cursor| cursor.covers(from)) else {
@@ -162,6 +176,10 @@ impl TopicReader {
             }
             let enough = if cursor.ended { patience } else { ELSEWHERE };
             if waited.elapsed() >= enough {
+                futile += u32::from(!cursor.ended);
+                if futile > FUTILE {
+                    return Ok(Looked::Stuck);
+                }
                 cursor.fetch_again();
                 (waited, patience) = (Instant::now(), (patience * 2).min(ELSEWHERE));
             }
