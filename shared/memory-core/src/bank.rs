@@ -9,10 +9,13 @@ use crate::consolidation::Owner;
 use crate::ids::{Generation, MemoryId, Seq, StepNumber};
 use crate::index::{Index, Slot};
 use crate::memory::Memory;
+use crate::rank::Shelf;
 use crate::similar::Signature;
 use crate::step::{Body, Change, Row, RowKey, Step, SubjectRow};
+use crate::text::lexis::Lexicon;
 use crate::text::{Analyzer, Term};
 use crate::time::Timestamp;
+use crate::vector::Embed;
 
 /// The memories of one subject and what is known of the subject itself.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +27,8 @@ pub struct Bank {
     memories: BTreeMap<MemoryId, (Slot, Box<Memory>)>,
     by_slot: Vec<Option<MemoryId>>,
     index: Index,
+    /// What ranking keeps ready; a bank that only decides has none.
+    shelf: Option<Box<Shelf>>,
     weight: usize,
 }
 
@@ -40,6 +45,30 @@ impl Bank {
         bank
     }
 
+    /// A bank that is ranked: with everything ready that does not depend on the question. `embed` must be the same as long
+    /// as the bank lives.
+    #[must_use]
+    pub fn load_ranked(next_step: StepNumber, rows: impl IntoIterator<Item = Row>, embed: &'static dyn Embed) -> Self {
+        let mut bank = Self::load(next_step, rows);
+        bank.shelf = Some(Box::new(bank.shelved(embed)));
+        bank
+    }
+
+    /// What ranking needs of all memories.
+    pub(crate) fn shelved(&self, embed: &'static dyn Embed) -> Shelf {
+        let mut shelf = Shelf::new(embed);
+        let mut lexicon = Lexicon::default();
+        for (slot, memory) in self.memories.values() {
+            shelf.put(slot.place(), memory, &mut lexicon);
+        }
+        shelf.settle(None);
+        shelf
+    }
+
+    pub(crate) fn shelf(&self) -> Option<&Shelf> {
+        self.shelf.as_deref()
+    }
+
     /// Takes over what a step changed. Steps that it has are skipped.
     pub fn apply(&mut self, step: &Step) {
         if step.number < self.next_step {
@@ -48,9 +77,13 @@ impl Bank {
         match &step.body {
             Body::Changes { changes, .. } => {
                 let mut analyzer = Analyzer::default();
+                let mut lexicon = Lexicon::default();
                 for change in changes {
                     match change {
-                        Change::Put(row) => self.put(row.clone(), &mut analyzer),
+                        Change::Put(row) => {
+                            self.put(row.clone(), &mut analyzer);
+                            self.shelve(row, &mut lexicon);
+                        }
                         Change::Delete(key) => self.delete(key),
                     }
                 }
@@ -59,6 +92,9 @@ impl Bank {
             Body::Snapshot { .. } => {}
         }
         self.index.settle();
+        if let Some(shelf) = &mut self.shelf {
+            shelf.settle(None);
+        }
         self.next_step = step.number.next();
     }
 
@@ -79,6 +115,15 @@ impl Bank {
             Row::Subject(subject) => self.subject = Some(subject),
             Row::Memory(memory) => self.put_memory(memory, analyzer),
             Row::Revision(_) | Row::Source(_) | Row::Window(_) | Row::Rules(_) | Row::Fate(_) => {}
+        }
+    }
+
+    /// Keeps ready what ranking needs of a memory that was put.
+    fn shelve(&mut self, row: &Row, lexicon: &mut Lexicon) {
+        if let (Row::Memory(memory), Some(shelf)) = (row, &mut self.shelf)
+            && let Some((slot, _)) = self.memories.get(&memory.id)
+        {
+            shelf.put(slot.place(), memory, lexicon);
         }
     }
 
@@ -108,6 +153,9 @@ impl Bank {
             && let Some((slot, memory)) = self.memories.remove(id)
         {
             self.index.remove(slot);
+            if let Some(shelf) = &mut self.shelf {
+                shelf.remove(slot.place());
+            }
             self.by_slot[slot.place()] = None;
             self.weight -= memory.weight();
         }
@@ -168,7 +216,8 @@ impl Bank {
     /// Roughly how many bytes it takes in RAM.
     #[must_use]
     pub fn weight(&self) -> usize {
-        512 + self.weight + self.index.weight() + 96 * self.memories.len()
+        let ranked = self.shelf.as_ref().map_or(0, |shelf| shelf.weight());
+        512 + self.weight + self.index.weight() + 96 * self.memories.len() + ranked
     }
 
     /// The memory that is most like `signature` among those that `eligible` lets through, if it is at least

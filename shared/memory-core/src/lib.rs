@@ -39,6 +39,7 @@ pub mod subject;
 pub mod text;
 pub mod time;
 pub mod turn;
+pub mod vector;
 pub mod working_memory;
 
 pub use bank::Bank;

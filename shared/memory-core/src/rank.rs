@@ -1,17 +1,14 @@
 //! Ranking: which memories and turns answer a question.
 //!
-//! The search is exact: every memory of the bank gets a score. The score is the sum of named parts, each 0..=1000 and
-//! weighted by [`WEIGHTS`], so `explain` can show where it came from:
+//! The search is exact: every memory of the bank gets a score, which is a weighted sum of signs (see [`signs`]) brought to
+//! a scale that means something (see [`weights`]). Everything that does not depend on the question is kept ready in a
+//! [`Shelf`]; a bank that was loaded without one is ranked by words, speakers and dates, and more slowly.
 //!
-//! | part | is |
-//! |---|---|
-//! | words | BM25 (Robertson and Zaragoza 2009; k1 = 1.2, b = 0.75) over stemmed words, as a share of the most that the question's words could give |
-//! | recency | half every 30 days since the event |
-//! | salience | how much it mattered when it was said; a pinned memory has all of it |
-//! | reinforcement | a step for every repeat and every report of use, less those of no use |
-//!
-//! Everything is computed in integers: logarithms as fixed-point numbers in 1/1000, so that every machine ranks alike.
+//! Everything is computed in integers, so that every machine ranks alike, and nothing depends on the order in which
+//! memories came in, so that a rebuilt bank ranks as the one that grew.
 
+use std::borrow::Cow;
+use std::cmp::{Ordering, Reverse};
 use std::collections::BTreeSet;
 
 use crate::bank::Bank;
@@ -20,48 +17,31 @@ use crate::forget::Scope;
 use crate::ids::MemoryId;
 use crate::memory::Memory;
 use crate::query::Query;
-use crate::text;
+use crate::text::lexis::Lexicon;
 use crate::time::Timestamp;
 use crate::turn::Turn;
+use crate::vector::NoVectors;
 
-mod bm25;
+mod bits;
+mod dates;
+mod question;
+mod said;
+mod shelf;
+mod signs;
 #[cfg(test)]
 mod tests;
+mod vocabulary;
+mod weights;
 
-use bm25::Bm25;
+pub use shelf::Shelf;
+pub use weights::{Parts, Signs};
 
-/// Weights of the parts, in 1/1000. They sum to 1000.
-pub const WEIGHTS: Parts = Parts { words: 750, recency: 80, salience: 110, reinforcement: 60 };
+use question::Question;
+use shelf::{Entry, Place};
+use signs::Found as Searched;
 
 /// Time in which recency halves, in seconds.
 const HALF_LIFE_SECONDS: i64 = 30 * 24 * 3_600;
-
-/// The weighted parts of a score; their sum is the score.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Parts {
-    pub words: u16,
-    pub recency: u16,
-    pub salience: u16,
-    pub reinforcement: u16,
-}
-
-impl Parts {
-    #[must_use]
-    pub const fn sum(&self) -> u16 {
-        self.words + self.recency + self.salience + self.reinforcement
-    }
-
-    /// Each part with its name.
-    #[must_use]
-    pub const fn named(&self) -> [(&'static str, u16); 4] {
-        [
-            ("words", self.words),
-            ("recency", self.recency),
-            ("salience", self.salience),
-            ("reinforcement", self.reinforcement),
-        ]
-    }
-}
 
 /// One result.
 #[derive(Clone, Copy, Debug)]
@@ -87,50 +67,160 @@ impl Found<'_> {
     }
 }
 
+/// Every memory of a bank with its weighted signs for a question, in millionths and in the order of [`Parts::named`]:
+/// what the weights are fitted on.
+#[must_use]
+pub fn weighed<'a>(question: &str, bank: &'a Bank, now: Timestamp) -> Vec<(&'a Memory, Signs)> {
+    let made;
+    let shelf = match bank.shelf() {
+        Some(shelf) => shelf,
+        None => {
+            made = bank.shelved(&NoVectors);
+            &made
+        }
+    };
+    let question = Question::of(question, shelf, &shelf_of(&[], shelf), now);
+    let search = Search::new(shelf, &question, now);
+    let scored = search.scored(false);
+    scored.filter_map(|one| Some((bank.get(one.entry.id?)?, search.signs(one.slot, one.entry)))).collect()
+}
+
+/// A text that was scored, and where it is found. Its signs are computed again if it is shown.
+struct Scored<'a> {
+    points: i64,
+    slot: usize,
+    entry: &'a Entry,
+    open: bool,
+}
+
+impl Scored<'_> {
+    /// What this is, if the query wants it.
+    fn found<'a>(
+        &self,
+        query: &Query,
+        bank: &'a Bank,
+        turns: &[&'a Turn],
+        masks: &Masks<'_>,
+        now: Timestamp,
+    ) -> Option<Found<'a>> {
+        if self.open {
+            return turns.get(self.slot).copied().filter(|turn| wants_turn(query, turn)).map(Found::Turn);
+        }
+        let memory = self.entry.id.and_then(|id| bank.get(id))?;
+        (!masks.hide(memory) && wants_memory(query, memory, now)).then_some(Found::Memory(memory))
+    }
+
+    /// Best first; of equal points the later event, then the smaller id, then the earlier turn.
+    fn order(&self, other: &Self) -> Ordering {
+        let key = |one: &Self| (Reverse(one.points), Reverse(one.entry.time), one.open, one.entry.id, one.entry.seq);
+        key(self).cmp(&key(other))
+    }
+}
+
 /// Ranks a subject's memories and its open turns for a question, best first. Of equal scores the later event is first.
 #[must_use]
 pub fn rank<'a>(query: &Query, bank: &'a Bank, turns: &'a [Turn], now: Timestamp) -> Vec<Hit<'a>> {
+    let made;
+    let shelf = match bank.shelf() {
+        Some(shelf) => shelf,
+        None => {
+            made = bank.shelved(&NoVectors);
+            &made
+        }
+    };
     let masks = Masks::of(turns);
-    let open: Vec<&Turn> = turns.iter().filter(|turn| query.include_working_memory && is_shown(turn)).collect();
-    let mut terms = text::terms(&query.text);
-    terms.sort_unstable();
-    terms.dedup();
-    let words = Bm25::new(bank.index(), &terms, &open);
-    let mut hits: Vec<Hit<'a>> = Vec::new();
-    for slot_score in words.memories() {
-        let Some(memory) = bank.at(slot_score.slot) else { continue };
-        if masks.hide(memory) || !wants_memory(query, memory, now) {
-            continue;
+    let shown: Vec<&Turn> = turns.iter().filter(|turn| query.include_working_memory && is_shown(turn)).collect();
+    let open = shelf_of(&shown, shelf);
+    let question = Question::of(&query.text, shelf, &open, now);
+    let search = [Search::new(shelf, &question, now), Search::new(&open, &question, now)];
+    let mut scored: Vec<Scored<'_>> = Vec::with_capacity(shelf.entries.len() + open.entries.len());
+    search.iter().zip([false, true]).for_each(|(search, open)| scored.extend(search.scored(open)));
+    let mut hits = Vec::new();
+    let mut rest = scored.as_mut_slice();
+    // Most questions are answered by a few; only as many as are wanted are put in order, and more if filters take them.
+    let mut block = 2 * query.limit + 16;
+    while hits.len() < query.limit && !rest.is_empty() {
+        let size = block.min(rest.len());
+        if size < rest.len() {
+            rest.select_nth_unstable_by(size - 1, Scored::order);
         }
-        let parts = parts_of_memory(memory, slot_score.score, now);
-        hits.push(Hit { found: Found::Memory(memory), parts });
+        let (best, others) = rest.split_at_mut(size);
+        best.sort_unstable_by(Scored::order);
+        let wanted = best.iter().filter_map(|one| {
+            let found = one.found(query, bank, &shown, &masks, now)?;
+            let parts = search[usize::from(one.open)].parts(one);
+            (parts.sum() >= query.min_score).then_some(Hit { found, parts })
+        });
+        hits.extend(wanted.take(query.limit - hits.len()));
+        rest = others;
+        block *= 4;
     }
-    for (turn, score) in open.iter().zip(words.turns()) {
-        if wants_turn(query, turn) {
-            let parts = parts_of(score, turn.event.time, turn.salience.total, 0, now);
-            hits.push(Hit { found: Found::Turn(turn), parts });
-        }
-    }
-    hits.retain(|hit| hit.parts.sum() >= query.min_score);
-    hits.sort_by(|a, b| {
-        b.parts.sum().cmp(&a.parts.sum()).then_with(|| b.found.time().cmp(&a.found.time())).then_with(|| tie(a, b))
-    });
-    hits.truncate(query.limit);
     hits
 }
 
-/// The last resort of ordering, so that equal scores and times have one order everywhere.
-fn tie(a: &Hit<'_>, b: &Hit<'_>) -> std::cmp::Ordering {
-    let key = |hit: &Hit<'_>| match hit.found {
-        Found::Memory(memory) => (0, Some(memory.id), 0),
-        Found::Turn(turn) => (1, None, turn.seq.get()),
-    };
-    key(a).cmp(&key(b))
+/// One shelf, searched for one question.
+struct Search<'a> {
+    shelf: &'a Shelf,
+    question: &'a Question,
+    now: Timestamp,
+    found: Searched,
+}
+
+impl<'a> Search<'a> {
+    fn new(shelf: &'a Shelf, question: &'a Question, now: Timestamp) -> Self {
+        Self { shelf, question, now, found: Searched::new(shelf, question) }
+    }
+
+    fn signs(&self, slot: usize, entry: &Entry) -> Signs {
+        if self.question.is_empty() {
+            signs::listed(entry, self.now)
+        } else {
+            self.found.signs(self.shelf, slot, entry, self.question, self.now)
+        }
+    }
+
+    fn parts(&self, one: &Scored<'_>) -> Parts {
+        let score = if self.question.is_empty() {
+            weights::listed(one.points)
+        } else {
+            weights::score(one.points - self.question.given())
+        };
+        Parts::of(&self.signs(one.slot, one.entry), score)
+    }
+
+    fn scored(&self, open: bool) -> impl Iterator<Item = Scored<'a>> {
+        let entries = self.shelf.entries.iter().enumerate();
+        entries.filter_map(move |(slot, entry)| {
+            let entry = entry.as_ref()?;
+            Some(Scored { points: self.signs(slot, entry).iter().sum(), slot, entry, open })
+        })
+    }
+}
+
+/// The turns that are not consolidated yet, measured with the bank that they will come into. A turn's slot is its place.
+fn shelf_of(turns: &[&Turn], bank: &Shelf) -> Shelf {
+    let mut open = Shelf::new(bank.embed());
+    let mut lexicon = Lexicon::default();
+    for (slot, turn) in turns.iter().enumerate() {
+        let place = Place {
+            session: turn.event.session_id.as_deref(),
+            seq: turn.seq,
+            speaker: turn.event.speaker.as_deref(),
+            role: turn.event.role,
+            id: None,
+            time: turn.event.time,
+            salience: turn.salience.total,
+            reinforcement: 0,
+        };
+        open.add(slot, &text_of(turn), &place, &mut lexicon);
+    }
+    open.settle(Some(bank));
+    open
 }
 
 /// What a turn says: its content, or the text that a control asks to keep.
 #[must_use]
-pub fn text_of(turn: &Turn) -> std::borrow::Cow<'_, str> {
+pub fn text_of(turn: &Turn) -> Cow<'_, str> {
     match turn.event.control.as_deref() {
         Some(Control::Remember { text, .. } | Control::Correct { text, .. }) => text.as_str().into(),
         Some(
@@ -199,24 +289,6 @@ fn wants_turn(query: &Query, turn: &Turn) -> bool {
 
 fn named(wanted: Option<&String>, found: Option<&String>) -> bool {
     wanted.is_none() || wanted == found
-}
-
-fn parts_of_memory(memory: &Memory, words: u16, now: Timestamp) -> Parts {
-    let salience = if memory.pinned { 1_000 } else { memory.salience };
-    let repeats = i64::from(memory.reinforced) + i64::from(memory.useful);
-    let reinforcement = u16::try_from((repeats * 200).clamp(0, 1_000)).expect("clamped to 1000");
-    parts_of(words, memory.event_time, salience, reinforcement, now)
-}
-
-fn parts_of(words: u16, time: Timestamp, salience: u16, reinforcement: u16, now: Timestamp) -> Parts {
-    let weighted =
-        |part: u16, weight: u16| u16::try_from(u32::from(part) * u32::from(weight) / 1_000).expect("at most 1000");
-    Parts {
-        words: weighted(words, WEIGHTS.words),
-        recency: weighted(recency(time, now), WEIGHTS.recency),
-        salience: weighted(salience, WEIGHTS.salience),
-        reinforcement: weighted(reinforcement, WEIGHTS.reinforcement),
-    }
 }
 
 /// 1000 now, 500 a half-life ago, straight lines between half-lives. The future is as recent as now.

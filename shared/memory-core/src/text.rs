@@ -8,6 +8,9 @@ use std::collections::BTreeMap;
 use rust_stemmers::{Algorithm, Stemmer};
 use unicode_segmentation::UnicodeSegmentation;
 
+pub mod language;
+pub mod lexis;
+
 /// A stemmed word, hashed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Term(u64);

@@ -8,6 +8,7 @@ use crate::memory::{Kind, Source, Status};
 use crate::salience::Salience;
 use crate::step::Row;
 use crate::subject::{HashSecret, Subject, TenantId};
+use crate::text;
 
 const DAY: i64 = 24 * 3_600;
 
@@ -96,6 +97,8 @@ fn texts(hits: &[Hit<'_>]) -> Vec<String> {
     hits.iter().map(text).collect()
 }
 
+mod signs;
+
 #[test]
 fn the_memory_with_the_questions_words_is_first_and_its_parts_sum_to_its_score() {
     let bank = bank();
@@ -106,9 +109,9 @@ fn the_memory_with_the_questions_words_is_first_and_its_parts_sum_to_its_score()
     ] {
         let hits = rank(&query(question), &bank, &[], now());
         assert!(texts(&hits)[0].contains(expected), "{question}: {:?}", texts(&hits));
-        assert!(hits[0].parts.sum() <= 1_000 && hits[0].parts.words > 0);
+        assert!(hits[0].parts.sum() <= 1_000 && hits[0].parts.get("words") > 0);
+        assert_eq!(hits[0].parts.sum(), hits[0].parts.named().iter().map(|(_, part)| *part).sum::<u16>());
     }
-    assert_eq!(WEIGHTS.sum(), 1_000);
 }
 
 #[test]

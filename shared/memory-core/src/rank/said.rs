@@ -1,0 +1,95 @@
+//! What ranking knows of one text, whatever is asked: computed once, when the text comes into a bank.
+
+use super::dates::{self, Span};
+use crate::event::Role;
+use crate::text::language::Language;
+use crate::text::lexis::Lexicon;
+use crate::text::{self, Term};
+use crate::time::Timestamp;
+use crate::vector::{Embed, Vector};
+
+/// Words that are numbers.
+const NUMBER_WORDS: [&str; 19] = [
+    "couple", "dozen", "eight", "eleven", "few", "five", "four", "nine", "once", "one", "seven", "several", "six",
+    "ten", "three", "thrice", "twelve", "twice", "two",
+];
+
+/// What a text has to be found by.
+#[derive(Clone, Debug)]
+pub(super) struct Said {
+    /// Each term and how often it stands there; in order of terms.
+    pub(super) terms: Vec<(Term, u16)>,
+    /// Each word once, with its term.
+    pub(super) words: Vec<(String, Term)>,
+    pub(super) language: Option<Language>,
+    pub(super) vector: Vector,
+    pub(super) traits: Traits,
+}
+
+/// What needs no search: how long it is, who says it, when, and what is in it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Traits {
+    /// Terms, repeats included.
+    pub(super) length: u32,
+    pub(super) tokens: u32,
+    pub(super) asks: bool,
+    pub(super) counts: bool,
+    pub(super) day: i32,
+    /// The days that it speaks of.
+    pub(super) spans: Box<[Span]>,
+    /// It is not the user's own word.
+    pub(super) answer: bool,
+}
+
+impl Said {
+    pub(super) fn of(content: &str, time: Timestamp, role: Role, lexicon: &mut Lexicon, embed: &dyn Embed) -> Self {
+        // What does not tell its language is taken for English, and not for that of its neighbours: those change.
+        let (found, language) = lexicon.words(content, Language::English);
+        let length = u32::try_from(found.len()).unwrap_or(u32::MAX);
+        let mut sorted: Vec<Term> = found.iter().map(|word| word.term).collect();
+        sorted.sort_unstable();
+        let terms: Vec<(Term, u16)> =
+            sorted.chunk_by(|a, b| a == b).map(|run| (run[0], u16::try_from(run.len()).unwrap_or(u16::MAX))).collect();
+        let mut words: Vec<(String, Term)> = found.into_iter().map(|word| (word.word, word.term)).collect();
+        words.sort_unstable();
+        words.dedup();
+        let day = dates::day_of(time);
+        let traits = Traits {
+            length,
+            tokens: u32::try_from(text::tokens(content)).unwrap_or(u32::MAX),
+            asks: content.contains(['?', '？', '؟', '¿']),
+            counts: content.contains(|c: char| c.is_numeric())
+                || text::words(content).any(|word| NUMBER_WORDS.binary_search(&word.as_str()).is_ok()),
+            day,
+            spans: dates::spoken_of(content, day).into(),
+            answer: role != Role::User,
+        };
+        Self { terms, words, language, vector: embed.text(content), traits }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vector::NoVectors;
+
+    fn said(text: &str) -> Said {
+        Said::of(text, Timestamp::from_seconds(0), Role::Assistant, &mut Lexicon::default(), &NoVectors)
+    }
+
+    #[test]
+    fn number_words_are_in_order() {
+        assert!(NUMBER_WORDS.is_sorted());
+    }
+
+    #[test]
+    fn a_text_is_known_by_its_terms_and_its_traits() {
+        let idle = said("I have no idea");
+        let said = said("Did you buy three dogs yesterday? Dogs!");
+        assert_eq!(said.terms.iter().map(|(_, count)| *count).max(), Some(2));
+        assert_eq!(said.traits.length, 5);
+        assert!(said.traits.asks && said.traits.counts && said.traits.answer);
+        assert_eq!(said.traits.spans[0].from, -1);
+        assert!(!idle.traits.counts && !idle.traits.asks && idle.traits.spans.is_empty());
+    }
+}

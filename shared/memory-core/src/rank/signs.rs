@@ -1,0 +1,218 @@
+//! The signs of a good answer, for every text of a shelf.
+//!
+//! | sign | is |
+//! |---|---|
+//! | window | BM25 (Robertson and Zaragoza 2009) of the text with four neighbours on either side, as a share of the question's rarity |
+//! | words | for each word of the question the nearest word of the text, by stem or by vector; the mean, by rarity |
+//! | meaning | cosine of the vectors of question and text, without what all texts of the bank share |
+//! | kind | how near a word of the text is to the kind of thing asked for, which it need not name |
+//! | rarity | how rare the words of the text are |
+//! | speaker | the question names who speaks; more for the one it names first |
+//! | date | the day of the text, or one that it speaks of, is near a day asked about |
+//! | answers | BM25 of the text just before, if that asks something |
+//! | form | a time for a question that asks when, a number for one that asks how many |
+//! | role | against what the user did not say himself, the longer the more; not if the question is about it |
+//!
+//! Shares of the question, not ranks or deviations: they mean the same in a bank of fifty texts and of ten thousand.
+
+use super::question::{self, Question};
+use super::recency;
+use super::shelf::{Entry, K1, Shelf, WINDOW};
+use super::weights::{self, Signs};
+use crate::time::Timestamp;
+use crate::vector;
+
+/// A word of a text is taken for one of the question from this cosine (in 1/1000) on.
+const LIKE: i64 = 350;
+
+/// What was found by searching, per slot.
+pub(super) struct Found {
+    /// BM25 times the terms' rarities, in millionths of a bit.
+    window: Vec<u64>,
+    own: Vec<u64>,
+    /// Nearness times rarity, in millionths of a bit.
+    words: Vec<u64>,
+    /// In 1/1000.
+    kind: Vec<u16>,
+    /// The neighbour before asks, and has this much of `own`.
+    asked_before: Vec<u64>,
+    /// Per number of a speaker, what it is worth that this one speaks.
+    speakers: Vec<i64>,
+}
+
+impl Found {
+    pub(super) fn new(shelf: &Shelf, question: &Question) -> Self {
+        let slots = shelf.entries.len();
+        let mut found = Self {
+            window: vec![0; slots],
+            own: vec![0; slots],
+            words: vec![0; slots],
+            kind: vec![0; slots],
+            asked_before: vec![0; slots],
+            speakers: speakers(shelf, question),
+        };
+        let mut counts = vec![0_u32; slots];
+        let mut nearest = vec![0_u16; slots];
+        for word in &question.words {
+            found.search(shelf, word, &mut counts);
+            found.compare(shelf, word, &mut nearest);
+        }
+        for (slot, entry) in shelf.entries.iter().enumerate() {
+            if found.own[slot] > 0
+                && entry.as_ref().is_some_and(|entry| entry.traits.asks)
+                && let Some(next) = shelf.after(slot)
+            {
+                found.asked_before[next] = found.own[slot];
+            }
+        }
+        found
+    }
+
+    /// BM25 of one term, for the texts that have it and for the windows around them.
+    fn search(&mut self, shelf: &Shelf, word: &question::Asked, counts: &mut [u32]) {
+        let mut touched = Vec::new();
+        for (slot, count) in shelf.postings(word.term) {
+            let (slot, count) = (*slot as usize, u32::from(*count).min(255));
+            self.own[slot] += word.rarity * saturation(count * 1_000, shelf.norms[slot]);
+            for (other, weight) in shelf.around(slot).chain([(slot, WINDOW[0])]) {
+                if counts[other] == 0 {
+                    touched.push(other);
+                }
+                counts[other] += weight * count;
+            }
+        }
+        for slot in touched {
+            self.window[slot] += word.rarity * saturation(counts[slot] * 500, shelf.window_norms[slot]);
+            counts[slot] = 0;
+        }
+    }
+
+    /// The nearest word of each text to one of the question.
+    fn compare(&mut self, shelf: &Shelf, word: &question::Asked, nearest: &mut [u16]) {
+        let mut touched = Vec::new();
+        let same = shelf.postings(word.term).iter().map(|(slot, _)| slot).chain(shelf.vocabulary.users(&word.word));
+        for slot in same.map(|slot| *slot as usize) {
+            if nearest[slot] == 0 {
+                touched.push(slot);
+            }
+            nearest[slot] = 1_000;
+        }
+        for (term, near, slots) in word.vector.iter().flat_map(|vector| shelf.vocabulary.near(vector)) {
+            if term == word.term || near < LIKE && !word.kind {
+                continue;
+            }
+            let near16 = u16::try_from(near.max(0)).expect("at most 1000");
+            for slot in slots.iter().map(|slot| *slot as usize) {
+                if word.kind {
+                    self.kind[slot] = self.kind[slot].max(near16);
+                }
+                if near >= LIKE && nearest[slot] < near16 {
+                    if nearest[slot] == 0 {
+                        touched.push(slot);
+                    }
+                    nearest[slot] = near16;
+                }
+            }
+        }
+        for slot in touched {
+            self.words[slot] += word.rarity * u64::from(nearest[slot]);
+            nearest[slot] = 0;
+        }
+    }
+
+    /// The weighted signs of the text at a slot.
+    pub(super) fn signs(
+        &self,
+        shelf: &Shelf,
+        slot: usize,
+        entry: &Entry,
+        question: &Question,
+        now: Timestamp,
+    ) -> Signs {
+        let share = |bits: u64| i64::try_from(bits * 1_000 / question.rarity).unwrap_or(i64::MAX / 10_000);
+        let own = |weight: i64, milli: u16| weight * i64::from(milli);
+        let product = vector::dot(&shelf.vectors[slot], &question.vector);
+        let meaning = i64::from(product) * 1_000_000 / (i64::from(vector::LENGTH) * question::LENGTH);
+        [
+            weights::WINDOW * share(self.window[slot]) / 1_000,
+            weights::WORDS * share(self.words[slot]) / 1_000,
+            weights::MEANING * meaning / 1_000,
+            own(weights::KIND, self.kind[slot]),
+            weights::RARITY * i64::from(shelf.rare[slot]) / 1_000,
+            entry.speaker.map_or(0, |speaker| self.speakers[speaker as usize]),
+            weights::DATE * date(question, entry) / 1_000,
+            weights::ANSWERS * share(self.asked_before[slot]) / 1_000,
+            1_000 * form(question, entry),
+            weights::ROLE * role(question, entry) / 1_000,
+            own(weights::SALIENCE, entry.salience),
+            own(weights::RECENCY, recency(entry.time, now)),
+            own(weights::REINFORCEMENT, entry.reinforcement),
+        ]
+    }
+}
+
+/// The weighted signs where nothing was asked.
+pub(super) fn listed(entry: &Entry, now: Timestamp) -> Signs {
+    let own = |weight: i64, milli: u16| weight * i64::from(milli);
+    let mut signs = Signs::default();
+    signs[10] = own(weights::LISTED_SALIENCE, entry.salience);
+    signs[11] = own(weights::LISTED_RECENCY, recency(entry.time, now));
+    signs[12] = own(weights::LISTED_REINFORCEMENT, entry.reinforcement);
+    signs
+}
+
+/// tf·(k1 + 1) / (tf + norm), in 1/1000, for a tf and a norm in 1/1000.
+fn saturation(count_milli: u32, norm_milli: u32) -> u64 {
+    let count = u64::from(count_milli);
+    count * (K1 + 1_000) / (count + u64::from(norm_milli)).max(1)
+}
+
+/// More for the speaker that the question names first.
+fn speakers(shelf: &Shelf, question: &Question) -> Vec<i64> {
+    let mut points = vec![0; shelf.speakers_ever() as usize];
+    for (place, name) in question.named.iter().enumerate() {
+        if let Some((number, _)) = shelf.speakers.get(name) {
+            points[*number as usize] = 1_000 * (weights::SPEAKER + if place == 0 { weights::SUBJECT } else { 0 });
+        }
+    }
+    points
+}
+
+/// How near the text is to a day asked about, in millionths: half at a week, for a day that it speaks of at three.
+fn date(question: &Question, entry: &Entry) -> i64 {
+    let day = super::dates::Span { from: entry.traits.day, to: entry.traits.day };
+    let near = |asked: &super::dates::Span| {
+        let said = 7_000 / (7 + day.gap(*asked));
+        let spoken = entry.traits.spans.iter().map(|span| span.sharpness() * 3 / (3 + span.gap(*asked))).max();
+        asked.sharpness() * said.max(spoken.unwrap_or(0))
+    };
+    question.spans.iter().map(near).max().unwrap_or(0)
+}
+
+fn form(question: &Question, entry: &Entry) -> i64 {
+    let time = question.when && !entry.traits.spans.is_empty();
+    let number = question.many && entry.traits.counts;
+    weights::WHEN * i64::from(time) + weights::MANY * i64::from(number)
+}
+
+/// Against an answer that was given to the user, in millionths: half, and as much again per hundred tokens, up to 1.5.
+fn role(question: &Question, entry: &Entry) -> i64 {
+    if !entry.traits.answer || question.of_answers {
+        return 0;
+    }
+    -(500_000 + 5_000 * i64::from(entry.traits.tokens.min(200)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_of_a_word_is_better_and_ever_less_so() {
+        let norm = 1_200;
+        let (once, twice, often) = (saturation(1_000, norm), saturation(2_000, norm), saturation(50_000, norm));
+        assert!(once < twice && twice < often && often < K1 + 1_000);
+        assert_eq!(once, 1_000);
+        assert!(saturation(1_000, 3 * norm) < once, "the same word weighs less in a longer text");
+    }
+}
