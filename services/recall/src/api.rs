@@ -4,10 +4,14 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use embedding::BuiltIn;
 use event_log::{Offset, Topic};
 use memory_core::forget::Scope;
 use memory_core::subject::TenantTag;
-use memory_core::{EventId, Handle, MemoryId, ReceiptId, Seq, Step, Subject, TenantId, Timestamp, Turn, WorkingMemory};
+use memory_core::{
+    Bank, EventId, Handle, MemoryId, ReceiptId, Seq, Step, Subject, TenantId, Timestamp, Turn, WorkingMemory,
+};
+use memory_store::Store;
 use memos_client::port::{Answer, ListRequest, Owned, Reach, RecallApi, ReplicaApi, Unavailable};
 use memos_client::{
     EventStatusView, ForgetPreview, MemoryView, Page, Position, RecallRequest, RecallResponse, ReceiptView,
@@ -182,26 +186,53 @@ impl Recall {
         subject.partition(self.0.parts.log.partitions())
     }
 
-    /// The bank of a subject and the turns that it does not cover.
+    /// The bank of a subject and the turns that it does not cover, to look something up in.
     fn view(&self, subject: Handle) -> Result<View, Unavailable> {
-        let partition = self.partition_of(subject);
-        let floor = self.floor(subject);
-        {
-            let mut state = self.lock(partition);
-            if let Some(bank) = state.warm(subject, floor) {
-                self.0.metrics.banks.with_label_values(&["warm"]).inc();
-                return Ok(state.view(subject, floor, bank));
-            }
+        match self.warm(subject) {
+            Some(view) => Ok(view),
+            None => self.cold(subject, Store::bank, |_, _| {}),
+        }
+    }
+
+    /// The same to be ranked. A bank that is asked about is kept warm, since to make it ready costs more than the answer.
+    fn ranked(&self, subject: Handle) -> Result<View, Unavailable> {
+        if let Some(view) = self.warm(subject) {
+            self.0.metrics.banks.with_label_values(&["warm"]).inc();
+            return Ok(view);
         }
         self.0.metrics.banks.with_label_values(&["cold"]).inc();
+        let floor = self.floor(subject);
+        self.cold(
+            subject,
+            |store, subject| store.ranked_bank(subject, &BuiltIn),
+            |state, bank| {
+                if bank.weight() >= WARM_FROM {
+                    state.insert_warm(subject, floor, Arc::clone(bank));
+                }
+            },
+        )
+    }
+
+    fn warm(&self, subject: Handle) -> Option<View> {
+        let floor = self.floor(subject);
+        let mut state = self.lock(self.partition_of(subject));
+        let bank = state.warm(subject, floor)?;
+        Some(state.view(subject, floor, bank))
+    }
+
+    fn cold(
+        &self,
+        subject: Handle,
+        load: impl Fn(&Store, Handle) -> Result<Bank, memory_store::Error>,
+        keep: impl Fn(&mut Partition, &Arc<Bank>),
+    ) -> Result<View, Unavailable> {
+        let floor = self.floor(subject);
         loop {
-            let bank = Arc::new(self.0.parts.store.bank(subject).map_err(broken)?);
-            let mut state = self.lock(partition);
+            let bank = Arc::new(load(&self.0.parts.store, subject).map_err(broken)?);
+            let mut state = self.lock(self.partition_of(subject));
             // A step may have been applied between reading the bank and taking the lock.
             if self.0.parts.store.next_step(subject).map_err(broken)? == bank.next_step() {
-                if bank.weight() >= WARM_FROM {
-                    state.insert_warm(subject, floor, Arc::clone(&bank));
-                }
+                keep(&mut state, &bank);
                 return Ok(state.view(subject, floor, bank));
             }
         }
@@ -221,7 +252,7 @@ impl Recall {
         let query = answer::query(request, &subject)?;
         let handle = self.handle(&subject);
         self.check_serves(self.partition_of(handle))?;
-        let view = self.view(handle)?;
+        let view = self.ranked(handle)?;
         let position = self.position_at(self.partition_of(handle), view.folded);
         if let Some(wanted) = &request.at_least {
             self.check(wanted)?;
@@ -246,7 +277,7 @@ impl Recall {
         // What is to be forgotten is hidden whenever that was said.
         let forgets = |turn: &Turn| turn.event.control.as_deref().is_some_and(|control| control.forgets().is_some());
         turns.retain(|turn| turn.arrived <= at || forgets(turn));
-        Ok(View { bank: Arc::new(rows.as_of(subject, at).bank()), turns, ..view })
+        Ok(View { bank: Arc::new(rows.as_of(subject, at).ranked_bank(&BuiltIn)), turns, ..view })
     }
 
     fn position_at(&self, partition: event_log::Partition, folded: Offset) -> Position {

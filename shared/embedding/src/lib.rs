@@ -57,6 +57,20 @@ pub fn word(word: &str) -> Option<Vector> {
     table().word(word)
 }
 
+/// The table in the binary, for the core, which does not know where vectors come from.
+#[derive(Clone, Copy, Debug)]
+pub struct BuiltIn;
+
+impl memory_core::vector::Embed for BuiltIn {
+    fn text(&self, text: &str) -> memory_core::vector::Vector {
+        memory_core::vector::Vector(*embed(text).components())
+    }
+
+    fn word(&self, text: &str) -> Option<memory_core::vector::Vector> {
+        word(text).map(|vector| memory_core::vector::Vector(*vector.components()))
+    }
+}
+
 /// What the vectors of this binary are made with.
 ///
 /// # Panics

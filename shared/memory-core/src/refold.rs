@@ -18,6 +18,7 @@ use crate::step::{Body, Change, Consumed, Row, RowKey, Step, SubjectRow, WindowR
 use crate::subject::{Handle, TenantTag};
 use crate::time::Timestamp;
 use crate::turn::Turn;
+use crate::vector::Embed;
 
 /// All rows of one subject.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -128,6 +129,12 @@ impl Rows {
     pub fn as_of(&self, subject: Handle, at: Timestamp) -> Self {
         let late = self.sources().into_values().filter(|turn| turn.arrived > at);
         refold(subject, self, &late.map(|turn| turn.event.id.clone()).collect())
+    }
+
+    /// As [`Rows::bank`], ready to be ranked.
+    #[must_use]
+    pub fn ranked_bank(&self, embed: &'static dyn Embed) -> Bank {
+        Bank::load_ranked(self.next_step, self.rows.values().cloned(), embed)
     }
 
     fn sources(&self) -> BTreeMap<Seq, &Turn> {

@@ -9,6 +9,7 @@ use memory_core::memory::Revision;
 use memory_core::refold::{Rows, StepGap};
 use memory_core::step::{Consumed, Fate, FateRow, Row, RowKey, SubjectRow};
 use memory_core::subject::TenantTag;
+use memory_core::vector::Embed;
 use memory_core::{Bank, EventId, Generation, Handle, MemoryId, Seq, StepNumber, TenantId};
 use rocksdb::IteratorMode;
 use serde::{Deserialize, Serialize};
@@ -53,6 +54,15 @@ impl Store {
     pub fn bank(&self, subject: Handle) -> Result<Bank, Error> {
         let (next, rows) = self.rows_now(&[KeyKind::Subject, KeyKind::Memory], subject)?;
         Ok(Bank::load(next, rows))
+    }
+
+    /// The memories of a subject, ready to be ranked.
+    ///
+    /// # Errors
+    /// As [`Store::bank`].
+    pub fn ranked_bank(&self, subject: Handle, embed: &'static dyn Embed) -> Result<Bank, Error> {
+        let (next, rows) = self.rows_now(&[KeyKind::Subject, KeyKind::Memory], subject)?;
+        Ok(Bank::load_ranked(next, rows, embed))
     }
 
     /// Every row of a subject, in the order of the canonical dump.

@@ -139,7 +139,7 @@ impl Found {
             weights::MEANING * meaning / 1_000,
             own(weights::KIND, self.kind[slot]),
             weights::RARITY * i64::from(shelf.rare[slot]) / 1_000,
-            entry.speaker.map_or(0, |speaker| self.speakers[speaker as usize]),
+            entry.speaker.map_or_else(|| self.unnamed(entry), |speaker| self.speakers[speaker as usize]),
             weights::DATE * date(question, entry) / 1_000,
             weights::ANSWERS * share(self.asked_before[slot]) / 1_000,
             1_000 * form(question, entry),
@@ -148,6 +148,12 @@ impl Found {
             own(weights::RECENCY, recency(entry.time, now)),
             own(weights::REINFORCEMENT, entry.reinforcement),
         ]
+    }
+
+    /// What nobody is said to have said, and no assistant answered, was asked to be remembered: it may be about whoever the
+    /// question names.
+    fn unnamed(&self, entry: &Entry) -> i64 {
+        if entry.traits.answer { 0 } else { self.speakers.iter().copied().max().unwrap_or(0) }
     }
 }
 

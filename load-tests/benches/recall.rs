@@ -1,0 +1,108 @@
+//! What a question costs in processor time: ranking a bank of one subject that is warm, and making such a bank ready.
+//!
+//! The memories are the turns of our own data set over and over, each time with other numbers and on another day, so that
+//! the number of words grows with the bank. `cargo bench -p load-tests`; decision 011 has the figures.
+
+use std::hint::black_box;
+use std::path::Path;
+
+use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use embedding::BuiltIn;
+use load_tests::quality::data::{self, Conversation};
+use memory_core::event::{Origin, Role};
+use memory_core::memory::{Kind, Memory, Source, Status};
+use memory_core::query::Query;
+use memory_core::rank::rank;
+use memory_core::step::Row;
+use memory_core::{Bank, EventId, Handle, MemoryId, Seq, StepNumber, Timestamp};
+
+const SIZES: [usize; 2] = [600, 10_000];
+const QUESTIONS: usize = 64;
+/// Turns of a session, and sessions of a day.
+const TURNS: usize = 20;
+
+fn conversations() -> Vec<Conversation> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/quality.json");
+    data::read(&file).expect("our own data")
+}
+
+fn memories(conversations: &[Conversation], count: usize) -> Vec<Row> {
+    let turns: Vec<_> = conversations.iter().flat_map(|conversation| &conversation.turns).collect();
+    let subject = Handle::from_bytes([7; Handle::BYTES]);
+    let one = |number: usize| {
+        let turn = turns[number % turns.len()];
+        let event_id = EventId::try_new(format!("e{number}")).expect("an id");
+        let day = i64::try_from(number / TURNS).expect("few days");
+        let time = Timestamp::from_seconds(1_700_000_000).plus_seconds(day * 86_400);
+        let round = number / turns.len();
+        let text = if round == 0 { turn.content() } else { format!("{} Case {round}-{number}.", turn.content()) };
+        let role = if turn.role.as_deref() == Some("assistant") { Role::Assistant } else { Role::User };
+        let seq = Seq::new(u64::try_from(number).expect("few"));
+        Row::Memory(Memory {
+            id: MemoryId::of_event(subject, &event_id),
+            kind: Kind::Episode,
+            text,
+            agent_id: None,
+            app_id: None,
+            session_id: Some(format!("s{day}")),
+            role,
+            speaker: turn.name().map(str::to_owned),
+            event_time: time,
+            valid_from: time,
+            valid_to: None,
+            created_at: time,
+            updated_at: time,
+            expires_at: None,
+            status: Status::Active,
+            superseded_by: None,
+            salience: 500,
+            confidence: 1_000,
+            origin: Origin::User,
+            pinned: false,
+            sources: vec![Source { event_id, seq, role, time }],
+            reinforced: 0,
+            useful: 0,
+            tags: Vec::new(),
+            metadata: serde_json::Map::new(),
+            version: 1,
+        })
+    };
+    (0..count).map(one).collect()
+}
+
+fn query(text: &str) -> Query {
+    Query {
+        text: text.to_owned(),
+        limit: 10,
+        min_score: 0,
+        kinds: Vec::new(),
+        filter: None,
+        agent_id: None,
+        session_id: None,
+        valid_at: None,
+        include_working_memory: true,
+    }
+}
+
+fn recall(criterion: &mut Criterion) {
+    let conversations = conversations();
+    let questions = conversations.iter().flat_map(|conversation| &conversation.questions).step_by(3).take(QUESTIONS);
+    let queries: Vec<Query> = questions.map(|question| query(&question.text)).collect();
+    let now = Timestamp::from_seconds(1_800_000_000);
+    let mut group = criterion.benchmark_group("recall");
+    group.sample_size(20);
+    for size in SIZES {
+        let rows = memories(&conversations, size);
+        let load = || Bank::load_ranked(StepNumber::FIRST, rows.iter().cloned(), &BuiltIn);
+        let bank = load();
+        let mut next = queries.iter().cycle();
+        group.bench_function(BenchmarkId::new("rank", size), |bencher| {
+            bencher.iter(|| black_box(rank(next.next().expect("they go round"), &bank, &[], now).len()));
+        });
+        group.bench_function(BenchmarkId::new("make ready", size), |bencher| bencher.iter(|| black_box(load().len())));
+    }
+    group.finish();
+}
+
+criterion_group!(benches, recall);
+criterion_main!(benches);
