@@ -104,7 +104,8 @@ pub(crate) fn shipped_testkits(packages: &[Package]) -> Vec<String> {
         .collect()
 }
 
-/// Load tests see what any client sees, so what they measure is what a client gets.
+/// Load tests see what any client sees, so what they measure is what a client gets. Their benches, which measure one
+/// algorithm by itself, are development dependencies and may call it.
 pub(crate) fn load_tests_inside_knowledge(packages: &[Package]) -> Vec<String> {
     let ours: BTreeSet<&str> = packages.iter().map(|p| p.name.as_str()).collect();
     packages
@@ -113,7 +114,7 @@ pub(crate) fn load_tests_inside_knowledge(packages: &[Package]) -> Vec<String> {
         .flat_map(|package| {
             edges(package, |dependency| {
                 let name = dependency.name.as_str();
-                ours.contains(name) && !SEEN_BY_LOAD_TESTS.contains(&name)
+                dependency.shipped && ours.contains(name) && !SEEN_BY_LOAD_TESTS.contains(&name)
             })
         })
         .collect()
@@ -200,7 +201,9 @@ mod tests {
         let store = package("shared/memory-store", &[]);
         let client = package("shared/memos-client", &[]);
         let load = package("load-tests", &[("memos-client", true), ("memory-store", true), ("tokio", true)]);
-        assert_eq!(load_tests_inside_knowledge(&[store, client, load]), ["load-tests depends on memory-store"]);
+        let benched = package("load-tests", &[("memory-store", false)]);
+        let found = load_tests_inside_knowledge(&[store, client, load, benched]);
+        assert_eq!(found, ["load-tests depends on memory-store"]);
     }
 
     #[test]
