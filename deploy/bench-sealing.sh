@@ -35,7 +35,7 @@ ticks() { awk '{print $14 + $15}' "/proc/$1/stat"; }
 
 # One turn: prints seconds and the processor seconds of memos.
 turn() { # name, number
-  local bin="$WORK/$1" data="$WORK/data" url="" began ended
+  local bin="$WORK/$1" data="$WORK/data" url="" began ended spent
   export XDG_CONFIG_HOME="$WORK/config"
   "$bin/memos" up --data "$data" --listen 127.0.0.1:0 --set data.hash_secret_file="$data/hash.secret" >"$WORK/out" 2>"$WORK/log" &
   pid=$!
@@ -53,10 +53,12 @@ turn() { # name, number
   done
   for client in "${clients[@]}"; do wait "$client" || { cat "$WORK"/client.* >&2; exit 1; }; done
   ended="$(date +%s.%N)"
-  awk -v b="$began" -v e="$ended" -v t="$(ticks "$pid")" -v h="$(getconf CLK_TCK)" 'BEGIN {printf "%.2f %.2f\n", e - b, t / h}'
+  spent="$(ticks "$pid")"
   kill "$pid"; wait "$pid" || true
   pid=""
   rm -rf "$data" "$data.keys"
+  # Last, for whoever reads it goes on at once.
+  awk -v b="$began" -v e="$ended" -v t="$spent" -v h="$(getconf CLK_TCK)" 'BEGIN {printf "%.2f %.2f\n", e - b, t / h}'
 }
 
 median() { sort -n | awk '{v[NR] = $1} END {print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2}'; }
