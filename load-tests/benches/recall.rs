@@ -9,12 +9,14 @@ use std::path::Path;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use embedding::BuiltIn;
 use load_tests::quality::data::{self, Conversation};
-use memory_core::event::{Origin, Role};
-use memory_core::memory::{Kind, Memory, Source, Status};
+use memory_core::memory::{Kind, Memory};
 use memory_core::query::Query;
 use memory_core::rank::rank;
 use memory_core::step::Row;
-use memory_core::{Bank, EventId, Handle, MemoryId, Seq, StepNumber, Timestamp};
+use memory_core::{Bank, EventId, Handle, StepNumber, Timestamp};
+
+#[path = "../examples/common/events.rs"]
+mod events;
 
 const SIZES: [usize; 2] = [600, 10_000];
 const QUESTIONS: usize = 64;
@@ -30,42 +32,15 @@ fn memories(conversations: &[Conversation], count: usize) -> Vec<Row> {
     let turns: Vec<_> = conversations.iter().flat_map(|conversation| &conversation.turns).collect();
     let subject = Handle::from_bytes([7; Handle::BYTES]);
     let one = |number: usize| {
-        let turn = turns[number % turns.len()];
-        let event_id = EventId::try_new(format!("e{number}")).expect("an id");
+        let said = turns[number % turns.len()];
         let day = i64::try_from(number / TURNS).expect("few days");
-        let time = Timestamp::from_seconds(1_700_000_000).plus_seconds(day * 86_400);
         let round = number / turns.len();
-        let text = if round == 0 { turn.content() } else { format!("{} Case {round}-{number}.", turn.content()) };
-        let role = if turn.role.as_deref() == Some("assistant") { Role::Assistant } else { Role::User };
-        let seq = Seq::new(u64::try_from(number).expect("few"));
-        Row::Memory(Memory {
-            id: MemoryId::of_event(subject, &event_id),
-            kind: Kind::Episode,
-            text,
-            agent_id: None,
-            app_id: None,
-            session_id: Some(format!("s{day}")),
-            role,
-            speaker: turn.name().map(str::to_owned),
-            event_time: time,
-            valid_from: time,
-            valid_to: None,
-            created_at: time,
-            updated_at: time,
-            expires_at: None,
-            status: Status::Active,
-            superseded_by: None,
-            salience: 500,
-            confidence: 1_000,
-            origin: Origin::User,
-            pinned: false,
-            sources: vec![Source { event_id, seq, role, time }],
-            reinforced: 0,
-            useful: 0,
-            tags: Vec::new(),
-            metadata: serde_json::Map::new(),
-            version: 1,
-        })
+        let mut event = events::event(said);
+        event.id = EventId::try_new(format!("e{number}")).expect("an id");
+        event.session_id = Some(format!("s{day}"));
+        event.time = Timestamp::from_seconds(1_700_000_000).plus_seconds(day * 86_400);
+        let text = if round == 0 { said.content() } else { format!("{} Case {round}-{number}.", said.content()) };
+        Row::Memory(Memory::of_turn(subject, &events::turn(event, number), Kind::Episode, text))
     };
     (0..count).map(one).collect()
 }

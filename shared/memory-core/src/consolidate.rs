@@ -6,7 +6,7 @@
 use crate::bank::Bank;
 use crate::consolidation::Consolidation;
 use crate::control::Control;
-use crate::event::{Event, EventType};
+use crate::event::EventType;
 use crate::ids::MemoryId;
 use crate::memory::{Kind, Memory, Revision, SOURCES_MAX, Source, Status};
 use crate::similar::Signature;
@@ -19,8 +19,6 @@ mod tests;
 
 use overlay::Overlay;
 
-/// Full confidence: nothing was inferred, it is what was said.
-const CONFIDENCE_OF_WORDS: u16 = 1_000;
 /// The salience of what somebody asked to be remembered.
 const SALIENCE_OF_WISH: u16 = 1_000;
 
@@ -57,7 +55,8 @@ impl Draft<'_> {
     fn obey(&mut self, turn: &Turn, control: &Control) -> Fate {
         match control {
             Control::Remember { kind, text, valid_from, expires_at, pinned } => {
-                let mut memory = self.memory_of(turn, *kind, text.clone(), SALIENCE_OF_WISH);
+                let mut memory = Memory::of_turn(self.window.subject, turn, *kind, text.clone());
+                memory.salience = SALIENCE_OF_WISH;
                 memory.valid_from = valid_from.unwrap_or(memory.valid_from);
                 memory.expires_at = *expires_at;
                 memory.pinned = *pinned;
@@ -80,7 +79,8 @@ impl Draft<'_> {
         if turn.salience.total < keep_at && turn.event.kind == EventType::Turn {
             return Fate::NotKept(NotKept::LowSalience);
         }
-        let memory = self.memory_of(turn, Kind::Episode, turn.event.content.text().into_owned(), turn.salience.total);
+        let text = turn.event.content.text().into_owned();
+        let memory = Memory::of_turn(self.window.subject, turn, Kind::Episode, text);
         self.keep(turn, memory)
     }
 
@@ -108,7 +108,7 @@ impl Draft<'_> {
         memory.salience = memory.salience.max(repeat.salience);
         memory.pinned |= repeat.pinned;
         if memory.sources.len() < SOURCES_MAX {
-            memory.sources.push(source_of(turn));
+            memory.sources.push(Source::of(turn));
             self.put_source(turn);
         }
         self.put_memory(memory);
@@ -131,7 +131,7 @@ impl Draft<'_> {
             let dropped = memory.sources.remove(1);
             self.changes.push(Change::Delete(RowKey::Source(dropped.seq)));
         }
-        memory.sources.push(source_of(turn));
+        memory.sources.push(Source::of(turn));
         self.put_source(turn);
         self.changes.push(Change::Put(Row::Revision(revision)));
         self.put_memory(memory);
@@ -152,38 +152,6 @@ impl Draft<'_> {
             Fate::Applied
         } else {
             Fate::NoSuchMemory
-        }
-    }
-
-    fn memory_of(&self, turn: &Turn, kind: Kind, text: String, salience: u16) -> Memory {
-        let event: &Event = &turn.event;
-        Memory {
-            id: MemoryId::of_event(self.window.subject, &event.id),
-            kind,
-            text,
-            agent_id: event.agent_id.clone(),
-            app_id: event.app_id.clone(),
-            session_id: event.session_id.clone(),
-            role: event.role,
-            speaker: event.speaker.clone(),
-            event_time: event.time,
-            valid_from: event.time,
-            valid_to: None,
-            created_at: turn.arrived,
-            updated_at: turn.arrived,
-            expires_at: None,
-            status: Status::Active,
-            superseded_by: None,
-            salience,
-            confidence: CONFIDENCE_OF_WORDS,
-            origin: event.origin,
-            pinned: false,
-            sources: vec![source_of(turn)],
-            reinforced: 0,
-            useful: 0,
-            tags: event.tags.clone(),
-            metadata: event.metadata.clone(),
-            version: 1,
         }
     }
 
@@ -226,8 +194,4 @@ fn may_merge(new: &Memory, known: &Memory) -> bool {
         && known.origin == new.origin
         && known.speaker == new.speaker
         && known.expires_at == new.expires_at
-}
-
-fn source_of(turn: &Turn) -> Source {
-    Source { event_id: turn.event.id.clone(), seq: turn.seq, role: turn.event.role, time: turn.event.time }
 }

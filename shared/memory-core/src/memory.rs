@@ -7,10 +7,14 @@ use serde_json::{Map, Value};
 
 use crate::event::{Origin, Role};
 use crate::ids::{EventId, MemoryId, Seq};
+use crate::subject::Handle;
 use crate::time::Timestamp;
+use crate::turn::Turn;
 
 /// The most sources a memory names. Further repeats only raise [`Memory::reinforced`].
 pub const SOURCES_MAX: usize = 64;
+/// Full confidence: nothing was inferred, it is what was said.
+const CONFIDENCE_OF_WORDS: u16 = 1_000;
 
 /// What kind of memory it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -85,6 +89,13 @@ pub struct Source {
     pub time: Timestamp,
 }
 
+impl Source {
+    #[must_use]
+    pub fn of(turn: &Turn) -> Self {
+        Self { event_id: turn.event.id.clone(), seq: turn.seq, role: turn.event.role, time: turn.event.time }
+    }
+}
+
 /// One memory of a subject. Scores are 0..=1000.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Memory {
@@ -136,6 +147,40 @@ pub struct Memory {
 }
 
 impl Memory {
+    /// What a turn told, in its words or in others that say the same.
+    #[must_use]
+    pub fn of_turn(subject: Handle, turn: &Turn, kind: Kind, text: String) -> Self {
+        let event = &turn.event;
+        Self {
+            id: MemoryId::of_event(subject, &event.id),
+            kind,
+            text,
+            agent_id: event.agent_id.clone(),
+            app_id: event.app_id.clone(),
+            session_id: event.session_id.clone(),
+            role: event.role,
+            speaker: event.speaker.clone(),
+            event_time: event.time,
+            valid_from: event.time,
+            valid_to: None,
+            created_at: turn.arrived,
+            updated_at: turn.arrived,
+            expires_at: None,
+            status: Status::Active,
+            superseded_by: None,
+            salience: turn.salience.total,
+            confidence: CONFIDENCE_OF_WORDS,
+            origin: event.origin,
+            pinned: false,
+            sources: vec![Source::of(turn)],
+            reinforced: 0,
+            useful: 0,
+            tags: event.tags.clone(),
+            metadata: event.metadata.clone(),
+            version: 1,
+        }
+    }
+
     /// Whether it may still be recalled at `now`. Expiry is judged here, at read, never by deleting.
     #[must_use]
     pub fn is_live(&self, now: Timestamp) -> bool {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::dump;
-use crate::event::{Recorded, UnknownFields};
+use crate::event::{Event, Recorded, UnknownFields};
 use crate::ids::{EventId, StepNumber};
 use crate::position::Offset;
 use crate::refold::{Rows, refold};

@@ -4,8 +4,8 @@
 //! candidates, ridge 10 on standardised signs) to 582 questions with known evidence over four long conversations of two
 //! people; leaving out one conversation at a time, recall@1/5/10 of the fit on the other three is 51 / 77 / 84 %. `role`
 //! was set by hand on conversations of users with assistants; `salience`, `recency` and `reinforcement` are small on
-//! purpose: they decide between equals. To refit, write what [`super::weighed`] gives for questions with known evidence as
-//! lines of JSON and run `load-tests/fit-ranking.py` on them: it prints by what each weight should be multiplied.
+//! purpose: they decide between equals. To refit, write [`super::weighed`] for questions with known evidence (`cargo run
+//! --release -p load-tests --example ranking-signs`) and run `load-tests/fit-ranking.py`: it prints by what to multiply each.
 //!
 //! A score says how sure one may be, from the best hit of a question, that the memory holds an answer at all: 500 where
 //! as many answered as unanswerable questions of the development data had such a best hit, 900 where nine of ten were
