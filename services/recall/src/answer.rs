@@ -56,9 +56,11 @@ pub(crate) fn answer(
     position: Position,
 ) -> RecallResponse {
     let now = request.now.or(request.as_of).unwrap_or_else(now);
-    let hits = rank::rank(query, &view.bank, &view.turns, now);
+    // The budget of the context block is tokens, so more is ranked for it than there are results.
+    let wide = Query { limit: RecallRequest::LIMIT_MAX, ..query.clone() };
+    let hits = rank::rank(if request.token_budget > 0 { &wide } else { query }, &view.bank, &view.turns, now);
     let context = context::block(&hits, request.token_budget);
-    let results = hits.iter().map(|hit| scored(hit, subject, request.explain)).collect();
+    let results = hits.iter().take(query.limit).map(|hit| scored(hit, subject, request.explain)).collect();
     let sources = context.sources.iter().map(|id| id.as_str().to_owned()).collect();
     RecallResponse { results, context: ContextView { text: context.text, tokens: context.tokens, sources }, position }
 }

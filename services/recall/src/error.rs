@@ -18,6 +18,8 @@ pub enum Error {
     NoSuchPartition { partition: Partition, partitions: u32 },
     #[error("recall has no partition to serve: there are more instances than partitions and replicas need")]
     NothingToServe,
+    #[error("the table of word vectors in this binary is damaged: install it again")]
+    Embedding(#[source] &'static embedding::Error),
     #[error("start a thread of recall")]
     Thread(#[source] std::io::Error),
 }

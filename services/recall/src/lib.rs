@@ -117,11 +117,13 @@ pub fn prepare(parts: Parts) -> (Recall, Listener) {
 /// process must stop. Somebody else in the process follows `memories` and `working` into the store.
 ///
 /// # Errors
-/// When the thread cannot be started.
-pub fn start(recall: Recall) -> std::io::Result<Running> {
+/// [`Error::Embedding`], [`Error::Thread`].
+pub fn start(recall: Recall) -> Result<Running, Error> {
+    let model = embedding::built_in().map_err(Error::Embedding)?.model();
+    recall.metrics().embedding.with_label_values(&[&model.id(), &model.dimension.to_string()]).set(1);
     let folding = recall.clone();
-    let fold = std::thread::Builder::new().name(NAME.to_owned()).spawn(move || fold::run(&folding))?;
-    Ok(Running { recall, fold })
+    let fold = std::thread::Builder::new().name(NAME.to_owned()).spawn(move || fold::run(&folding));
+    Ok(Running { recall, fold: fold.map_err(Error::Thread)? })
 }
 
 /// Recall with a store of its own, in which it follows everything itself.
@@ -138,7 +140,8 @@ pub struct Alone {
 /// means that the process must stop.
 ///
 /// # Errors
-/// [`Error::NothingToServe`], [`Error::NoSuchPartition`] when the partitions are not some of this log; [`Error::Thread`].
+/// [`Error::NothingToServe`], [`Error::NoSuchPartition`] when the partitions are not some of this log;
+/// [`Error::Embedding`], [`Error::Thread`].
 pub fn start_alone(parts: Parts) -> Result<Alone, Error> {
     let partitions = parts.log.partitions();
     if parts.served.is_empty() {
@@ -156,6 +159,6 @@ pub fn start_alone(parts: Parts) -> Result<Alone, Error> {
     let follow = move || follow::run(&following, &replica);
     let follower =
         std::thread::Builder::new().name("recall-follower".to_owned()).spawn(follow).map_err(Error::Thread)?;
-    let Running { recall, fold } = start(recall).map_err(Error::Thread)?;
+    let Running { recall, fold } = start(recall)?;
     Ok(Alone { recall, fold, follower })
 }

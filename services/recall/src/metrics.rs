@@ -14,6 +14,7 @@ pub(crate) struct Metrics {
     pub(crate) panics: IntCounter,
     pub(crate) serving: IntGaugeVec,
     pub(crate) replica_lag: IntGaugeVec,
+    pub(crate) embedding: IntGaugeVec,
 }
 
 /// Bounds for the time until an event can be recalled: around the two seconds that are promised at most.
@@ -63,6 +64,11 @@ impl Metrics {
                 "memos_recall_replica_lag_records",
                 "Records of memories and working on the log that this instance's store has not read.",
                 &["topic", "partition"],
+            ),
+            embedding: registry.gauges(
+                "memos_recall_embedding_info",
+                "1 for the model that this instance makes vectors with.",
+                &["model", "dimension"],
             ),
         }
     }

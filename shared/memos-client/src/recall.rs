@@ -25,13 +25,14 @@ pub struct RecallRequest {
     pub session_id: Option<String>,
     #[schema(example = "What can she not eat?")]
     pub query: String,
-    /// 1 to 200.
+    /// How many results, 1 to 200. The context block is bounded by its budget, not by this.
     #[schema(default = 10)]
     pub limit: usize,
-    /// 0 to 1; results below are left out.
+    /// 0 to 1; results below are left out, also from the context block. A score says how sure one may be that the memory
+    /// holds an answer: 0.2 leaves out what has little to do with the question, 0.5 is strict.
     #[schema(default = 0.0)]
     pub min_score: f64,
-    /// How long the context block may be, in words and punctuation marks.
+    /// How long the context block may be, in words and punctuation marks; 0 for none.
     #[schema(default = 1000)]
     pub token_budget: usize,
     /// Only memories of these kinds; all by default.

@@ -98,6 +98,27 @@ fn a_question_may_be_asked_as_of_an_earlier_time() {
 }
 
 #[test]
+fn the_context_block_is_filled_to_its_budget_however_few_results_are_wanted() {
+    let mut stage = Stage::new(Rules::default());
+    let running = stage.recall(Settings::default());
+    let alice = user("t", "alice");
+    let said = ["My sister Anna lives in Lisbon.", "I flew to Lisbon in May.", "I lost my umbrella in Lisbon."];
+    said.iter().for_each(|text| {
+        running.reached(&stage.say(&alice, events::turn(text)));
+    });
+    let ask = |token_budget| {
+        let mut request = question(&alice, "Lisbon");
+        (request.limit, request.token_budget) = (1, token_budget);
+        block_on(running.recall.recall(&alice.tenant, request)).expect("an answer")
+    };
+    let answer = ask(1_000);
+    assert_eq!((answer.results.len(), answer.context.sources.len()), (1, said.len()));
+    assert!(said.iter().all(|text| answer.context.text.contains(text)), "{}", answer.context.text);
+    assert_eq!((ask(0).results.len(), ask(0).context.text.as_str()), (1, ""));
+    running.stop().expect("it was told to");
+}
+
+#[test]
 fn an_unknown_subject_has_empty_answers() {
     let stage = Stage::new(Rules::default());
     let running = stage.recall(Settings::default());
