@@ -124,6 +124,12 @@ impl MemoryId {
     pub fn of_event(subject: Handle, event: &EventId) -> Self {
         Self(derive(&[b"memory", subject.as_bytes(), event.as_str().as_bytes()]))
     }
+
+    /// The id of a memory that is no event's alone: of a statement in one, of a session, of a topic.
+    #[must_use]
+    pub fn of_part(subject: Handle, whole: &str, part: &str) -> Self {
+        Self(derive(&[b"part", subject.as_bytes(), whole.as_bytes(), part.as_bytes()]))
+    }
 }
 
 impl ConsolidationId {

@@ -96,12 +96,42 @@ impl Source {
     }
 }
 
+/// What a memory says as a name and a value: `home_city`, `Berlin`.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attribute {
+    /// In `snake_case`.
+    pub name: String,
+    /// In the words in which it was said.
+    pub value: String,
+    /// It is said not to be so: `eat`, `meat`, negated.
+    #[serde(default, skip_serializing_if = "is_no")]
+    pub negated: bool,
+}
+
+/// The redacting form: how long it is.
+impl fmt::Debug for Attribute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Attribute({} bytes)", self.name.len() + self.value.len())
+    }
+}
+
+/// How something was felt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Emotion {
+    /// -1000 (bad) to 1000 (good).
+    pub valence: i16,
+    /// 0 (calm) to 1000.
+    pub arousal: u16,
+}
+
 /// One memory of a subject. Scores are 0..=1000.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Memory {
     pub id: MemoryId,
     pub kind: Kind,
     pub text: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attribute: Option<Attribute>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent_id: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -127,6 +157,9 @@ pub struct Memory {
     pub superseded_by: Option<MemoryId>,
     pub salience: u16,
     pub confidence: u16,
+    /// How it was felt, where the words tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub emotion: Option<Emotion>,
     pub origin: Origin,
     #[serde(default)]
     pub pinned: bool,
@@ -140,6 +173,9 @@ pub struct Memory {
     pub useful: i32,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
+    /// People, places and things that it names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub entities: Vec<String>,
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub metadata: Map<String, Value>,
     /// 1 for a new memory; one more with every change of its text or standing.
@@ -155,6 +191,7 @@ impl Memory {
             id: MemoryId::of_event(subject, &event.id),
             kind,
             text,
+            attribute: None,
             agent_id: event.agent_id.clone(),
             app_id: event.app_id.clone(),
             session_id: event.session_id.clone(),
@@ -170,12 +207,14 @@ impl Memory {
             superseded_by: None,
             salience: turn.salience.total,
             confidence: CONFIDENCE_OF_WORDS,
+            emotion: None,
             origin: event.origin,
             pinned: false,
             sources: vec![Source::of(turn)],
             reinforced: 0,
             useful: 0,
             tags: event.tags.clone(),
+            entities: Vec::new(),
             metadata: event.metadata.clone(),
             version: 1,
         }
@@ -192,7 +231,9 @@ impl Memory {
     pub fn weight(&self) -> usize {
         let sources: usize = self.sources.iter().map(|source| source.event_id.as_str().len() + 48).sum();
         let tags: usize = self.tags.iter().map(|tag| tag.len() + 24).sum();
-        360 + self.text.len() + sources + tags + 96 * self.metadata.len()
+        let entities: usize = self.entities.iter().map(|entity| entity.len() + 24).sum();
+        let attribute = self.attribute.as_ref().map_or(0, |one| one.name.len() + one.value.len());
+        440 + self.text.len() + attribute + sources + tags + entities + 96 * self.metadata.len()
     }
 }
 
@@ -219,4 +260,9 @@ impl fmt::Debug for Revision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Revision({} version {})", self.memory_id, self.version)
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+const fn is_no(flag: &bool) -> bool {
+    !*flag
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use memory_core::memory::Source;
+use memory_core::memory::{Attribute, Emotion, Source};
 use memory_core::{Kind, Memory, Origin, Role, Status, Subject, SubjectKind, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -91,6 +91,17 @@ pub struct AttributeView {
     pub name: String,
     #[schema(example = "Berlin")]
     pub value: String,
+    /// It is said not to be so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub negated: bool,
+}
+
+impl AttributeView {
+    #[must_use]
+    pub fn of(attribute: &Attribute) -> Self {
+        let Attribute { name, value, negated } = attribute;
+        Self { name: name.clone(), value: value.clone(), negated: *negated }
+    }
 }
 
 /// The redacting form: how long it is.
@@ -107,6 +118,13 @@ pub struct EmotionView {
     pub valence: f64,
     /// 0 (calm) to 1.
     pub arousal: f64,
+}
+
+impl EmotionView {
+    #[must_use]
+    pub fn of(emotion: Emotion) -> Self {
+        Self { valence: f64::from(emotion.valence) / 1_000.0, arousal: score(emotion.arousal) }
+    }
 }
 
 /// One event that a memory came from.
@@ -133,7 +151,7 @@ impl MemoryView {
             session_id: owner(SubjectKind::Session, &memory.session_id),
             kind: memory.kind,
             text: memory.text.clone(),
-            attribute: None,
+            attribute: memory.attribute.as_ref().map(AttributeView::of),
             event_time: memory.event_time,
             valid_from: memory.valid_from,
             valid_to: memory.valid_to,
@@ -144,14 +162,14 @@ impl MemoryView {
             superseded_by: memory.superseded_by.map(|id| id.as_uuid()),
             salience: score(memory.salience),
             confidence: score(memory.confidence),
-            emotion: None,
+            emotion: memory.emotion.map(EmotionView::of),
             origin: memory.origin,
             trust: memory.origin.trust(),
             pinned: memory.pinned,
             sources: memory.sources.iter().map(SourceView::of).collect(),
             reinforced: memory.reinforced,
             tags: memory.tags.clone(),
-            entities: Vec::new(),
+            entities: memory.entities.clone(),
             metadata: memory.metadata.clone(),
             version: memory.version,
         }
