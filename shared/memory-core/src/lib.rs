@@ -19,6 +19,7 @@ pub mod context;
 pub mod control;
 pub mod dump;
 pub mod event;
+pub mod extract;
 pub mod filter;
 pub mod forget;
 pub mod ids;
