@@ -217,7 +217,7 @@ fn frames(tokens: &[Token<'_>], from: usize, at: usize) -> bool {
     }
     let lemma = LEXICON.lemma(&tokens[last]);
     let known = matches!(&*lemma, "know" | "remember" | "note" | "swear" | "guess" | "hope" | "mean" | "feel" | "hear" | "see" | "find"
-        | "keep" | "be" | "vow" | "figure" | "realise" | "realize" | "decide" | "bet" | "prefer" | "make" | "understand" | "forget" | "agree");
+        | "keep" | "be" | "vow" | "figure" | "realise" | "realize" | "decide" | "bet" | "make" | "understand" | "forget" | "agree");
     let class = LEXICON.class(&lemma);
     let be = tokens[last].in_class(BE) && last == at - 1;
     (known || class & (REPORT | WISH) != 0) && !be

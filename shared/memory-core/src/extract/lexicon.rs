@@ -252,6 +252,9 @@ impl Lexicon {
     /// Whether a form tells the past: irregular, or in "ed".
     pub(super) fn is_past(&self, token: &Token<'_>) -> bool {
         let word = token.word.as_ref();
+        if token.in_class(BE | HAVE | DO) {
+            return matches!(word, "was" | "were" | "been" | "had" | "did");
+        }
         let irregular = self.irregular.get(word).is_some_and(|lemma| *lemma != word && !word.ends_with('s'));
         irregular && !self.rules.contains_key(word) || word.len() > 3 && word.ends_with("ed") && word != "need"
     }

@@ -293,7 +293,7 @@ impl Reader<'_> {
         let verb = (from + 1..to.min(from + 5)).find(|at| {
             let token = &self.tokens[*at];
             let lemma = LEXICON.lemma(token);
-            lemma != token.word && !token.word.ends_with("ing") && !token.in_class(PREPOSITION) && !token.capital && token.word.ends_with(['s', 'd', 't'])
+            lemma != token.word && LEXICON.is_known_verb(&lemma) && !token.word.ends_with("ing") && !token.in_class(PREPOSITION) && !token.capital && token.word.ends_with(['s', 'd', 't'])
         });
         let subject = self.tokens[from].in_class(DET) && !self.tokens[from].in_class(POSSESSIVE);
         if let Some(verb) = verb.filter(|_| subject && self.cue >= Cue::Correct) {

@@ -70,6 +70,8 @@ pub(super) struct Rule {
     whole: bool,
     /// The value is one word.
     pub(super) head: bool,
+    /// The value begins with the verb: "work from home".
+    verb: bool,
     needs: Vec<&'static str>,
 }
 
@@ -103,6 +105,7 @@ impl Rule {
             past: flags.contains(&"past"),
             whole: flags.contains(&"whole"),
             head: flags.contains(&"head"),
+            verb: flags.contains(&"verb"),
             needs: needs.trim_end_matches('}').split('|').filter(|need| !need.is_empty()).collect(),
         };
         (head, rule)
@@ -114,8 +117,8 @@ impl Rule {
         let (attribute, said) = says.split_once(' ').expect("a line of tails has an attribute and a kind");
         let parts = pattern.split(' ').map(part).collect();
         let kind = kind(said);
-        let (single, past, whole, head, needs) = (false, false, false, false, Vec::new());
-        Self { parts, attribute, kind, single, past, whole, head, needs }
+        let (single, past, whole, head, verb, needs) = (false, false, false, false, false, Vec::new());
+        Self { parts, attribute, kind, single, past, whole, head, verb, needs }
     }
 
     /// Fits the rule to what follows the verb: the tokens from `from`, within the clause that they are.
@@ -153,6 +156,8 @@ impl Rule {
         }
         if self.whole {
             found.value = from..tokens.len();
+        } else if self.verb {
+            found.value = from - 1..tokens.len();
         } else if !found.closed {
             found.value = begins.unwrap_or(at)..tokens.len();
         }

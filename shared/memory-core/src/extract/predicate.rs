@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::lexicon::{ADVERB, BE, CAN, DEGREE, DET, DO, HAVE, LEXICON, MODAL, NEVER, NOT, NOW, NUMBER, PREPOSITION, SUBJECT, WILL, WOULD};
+use super::lexicon::{ADVERB, BE, CAN, DET, DO, HAVE, LEXICON, MODAL, NEVER, NOT, NOW, NUMBER, PREPOSITION, SUBJECT, WILL, WOULD};
 use super::token::Token;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +71,9 @@ pub(super) fn predicate<'w>(tokens: &'w [Token<'_>], from: usize) -> Option<Pred
             just |= word == "just";
             found.new |= token.in_class(NOW);
             found.habit |= HABITS.contains(&word);
+        } else if word == "going" && at == from && tokens.get(at + 1).is_some_and(|next| next.is("to")) {
+            found.tense = Tense::Future;
+            at += 1;
         } else if let Some(next) = auxiliary(tokens, at, &mut found) {
             at = next;
             continue;
@@ -88,7 +91,7 @@ pub(super) fn predicate<'w>(tokens: &'w [Token<'_>], from: usize) -> Option<Pred
 }
 
 fn is_adverb(token: &Token<'_>) -> bool {
-    token.in_class(ADVERB | NOW | DEGREE) || token.word.len() > 4 && token.word.ends_with("ly") && !LEXICON.is_known_verb(&token.word)
+    token.in_class(ADVERB | NOW) || token.word.len() > 4 && token.word.ends_with("ly") && !LEXICON.is_known_verb(&token.word)
 }
 
 /// Takes an auxiliary: where the group goes on. Nothing if the word is the verb itself.
@@ -157,6 +160,20 @@ fn main_verb<'w>(tokens: &'w [Token<'_>], at: usize, found: &mut Predicate<'w>) 
     let past = token.is("had") || token.is("was") || token.is("were") || token.is("did") || LEXICON.is_past(token);
     if found.tense == Tense::Present && !found.progressive && past && found.can.is_none() {
         found.tense = Tense::Past;
+    }
+    // "am not", "is now", "have never".
+    while token.in_class(BE) || token.in_class(HAVE) && !found.negated {
+        let Some(next) = tokens.get(found.verb + 1) else { return };
+        let longer = next.is("no") && tokens.get(found.verb + 2).is_some_and(|next| next.is("longer"));
+        let counts = next.in_class(ADVERB) && tokens.get(found.verb + 2).is_some_and(|next| next.in_class(NUMBER) || next.has_digit());
+        if longer {
+            found.ended = true;
+        } else if !(next.in_class(NOT | NEVER) || next.in_class(ADVERB | NOW) && !counts && tokens.get(found.verb + 2).is_some() && !next.in_class(DET)) {
+            return;
+        }
+        found.negated |= longer || next.in_class(NOT | NEVER);
+        found.new |= next.in_class(NOW);
+        found.verb += 1 + usize::from(longer);
     }
 }
 

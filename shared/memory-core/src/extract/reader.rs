@@ -119,7 +119,8 @@ impl Reader<'_> {
         let mut framed = false;
         let mut first_person = false;
         self.topic = self.topic.take().filter(|_| self.cue > Cue::None);
-        for clause in clauses(&self.tokens, sentence) {
+        let cut = clauses(&self.tokens, sentence);
+        for clause in &cut {
             if clause.to <= read_to {
                 continue;
             }
@@ -135,9 +136,10 @@ impl Reader<'_> {
                 break;
             }
             if opening.wrong {
-                self.wrong(opening.from, clause.to);
+                let end = cut.iter().map(|clause| clause.to).find(|to| *to >= opening.from).unwrap_or(opening.from);
+                self.wrong(opening.from, end);
                 framed = true;
-                read_to = opening.from;
+                read_to = end;
                 continue;
             }
             if opening.from >= clause.to {
@@ -150,7 +152,7 @@ impl Reader<'_> {
             }
             let frame = self.is_foreign_frame(from, clause.to);
             if !(clause.timed && opening.from <= from + 1) {
-                first_person = self.clause(&clause, opening, conditional, first_person);
+                first_person = self.clause(clause, opening, conditional, first_person);
             }
             framed = frame;
         }
@@ -207,7 +209,7 @@ impl Reader<'_> {
             } else if token.in_class(OPENER | COORDINATOR | ADVERB | NOW) && !token.in_class(AUXILIARY | NOT | SUBJECT) {
                 opening.new |= token.in_class(NOW);
                 opening.from += 1;
-            } else if token.in_class(PREPOSITION | TIME | NUMBER) || matches!(&*token.word, "every" | "next" | "last" | "this" | "most" | "each") {
+            } else if token.in_class(PREPOSITION | TIME | NUMBER) || matches!(&*token.word, "every" | "next" | "last" | "this" | "most" | "each" | "rather" | "instead") {
                 let Some(after) = self.after_adjunct(at + 1, end) else { return opening };
                 opening.from = after;
                 return opening;
@@ -308,7 +310,10 @@ impl Reader<'_> {
         let mut predicate = predicate(tokens, verb)?;
         predicate.negated |= scope.ended && predicate.negated || scope.ended;
         predicate.ended |= scope.ended;
-        let draft = self.by_rule(tokens, scope, &predicate)?;
+        let mut draft = self.by_rule(tokens, scope, &predicate)?;
+        if predicate.verb > verb && tokens[predicate.verb - 1].is("neither") {
+            draft.value.words.start = predicate.verb;
+        }
         let kept = !scope.conditional || draft.act == Act::Preference;
         kept.then(|| renewed(draft, scope, &predicate))
     }
@@ -327,6 +332,11 @@ impl Reader<'_> {
             if !predicate.negated && (tokens[can].is("could") || !skill || predicate.lemma == "eat" && !tokens[can + 1].is("only")) {
                 return None;
             }
+        }
+        if self.cue == Cue::Wrong && !predicate.negated && matches!(&*predicate.lemma, "say" | "mean" | "write" | "ask" | "want" | "type" | "need") {
+            let from = predicate.verb + 1 + usize::from(tokens.get(predicate.verb + 1).is_some_and(|next| next.is("for")));
+            let value = super::value::value(tokens, from, Extent::Phrase);
+            return Some(Draft { act: Act::Correction, attribute: "said".to_owned(), value, negated: false, single: true, confidence: SURE });
         }
         let progressive = if predicate.progressive { LEXICON.rules_of(&format!("{}+ing", predicate.lemma)) } else { &[] };
         let rules = progressive.iter().chain(LEXICON.rules_of(&predicate.lemma));
@@ -404,7 +414,7 @@ fn draft(tokens: &[Token<'_>], scope: Scope, predicate: &Predicate<'_>, rule: &s
     if rule.head {
         value.words.end = value.words.end.min(value.words.start + 1);
     }
-    if value.words.is_empty() && rule.kind != Kind::Fix && found.value.start >= end {
+    if value.words.is_empty() && act != Act::Commitment && rule.kind != Kind::Fix && found.value.start >= end {
         value.words = predicate.verb..predicate.verb + 1;
     }
     if let Some(named) = found.attribute {

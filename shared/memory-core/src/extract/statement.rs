@@ -90,7 +90,7 @@ pub(super) fn lies_ahead(tokens: &[Token<'_>]) -> bool {
     }
     let ahead = |pair: &[Token<'_>]| {
         let [first, second] = pair else { return false };
-        matches!(&*first.word, "on" | "at" | "in" | "this" | "by") && (second.in_class(TIME) && !second.word.ends_with('s') || second.has_digit())
+        matches!(&*first.word, "on" | "at" | "in" | "this" | "by" | "the") && (second.in_class(TIME) && !second.word.ends_with('s') || second.has_digit())
     };
     let words = ["tomorrow", "tonight", "next", "soon", "later", "tmrw", "tmr", "upcoming"];
     tokens.iter().any(|token| words.contains(&&*token.word)) || tokens.windows(2).any(ahead)

@@ -118,8 +118,9 @@ fn continues(tokens: &[Token<'_>], at: usize, end: usize, extent: Extent) -> boo
             }
             let stretch = next.iter().position(|token| token.is(",")).unwrap_or(next.len());
             let joined = next.iter().take(6).any(|token| matches!(&*token.word, "and" | "or" | "&"));
-            let proper = first.capital || first.has_digit();
-            joined || proper && stretch <= 3 || stretch < next.len() && stretch <= 3 || extent == Extent::Plan && first.in_class(super::lexicon::TIME | PREPOSITION)
+            let apposed = first.in_class(DET) && next.iter().take(4).any(|token| token.capital);
+            let proper = first.capital || first.has_digit() || apposed;
+            joined || proper && stretch <= 4 || stretch < next.len() && stretch <= 3 || extent == Extent::Plan && first.in_class(super::lexicon::TIME | PREPOSITION)
         }
         _ => false,
     }
