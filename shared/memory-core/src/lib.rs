@@ -18,6 +18,7 @@ pub mod content;
 pub mod context;
 pub mod control;
 pub mod dump;
+pub mod emotion;
 pub mod event;
 pub mod extract;
 pub mod filter;

@@ -35,9 +35,12 @@ pub struct Weights {
     pub disclosure: u16,
     pub concreteness: u16,
     pub emotion: u16,
+    pub answer: u16,
+    pub substance: u16,
     pub explicit: u16,
     pub safety: u16,
-    pub substance: u16,
+    /// What small talk takes off.
+    pub small_talk: u16,
 }
 
 /// The fold that this code is.
@@ -62,7 +65,16 @@ impl Default for Rules {
 
 impl Default for Weights {
     fn default() -> Self {
-        Self { disclosure: 350, concreteness: 300, emotion: 250, explicit: 800, safety: 500, substance: 250 }
+        Self {
+            disclosure: 250,
+            concreteness: 300,
+            emotion: 100,
+            answer: 150,
+            substance: 500,
+            explicit: 600,
+            safety: 500,
+            small_talk: 200,
+        }
     }
 }
 

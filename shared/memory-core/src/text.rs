@@ -10,6 +10,8 @@ use unicode_segmentation::UnicodeSegmentation;
 
 pub mod language;
 pub mod lexis;
+pub(crate) mod list;
+pub(crate) mod scan;
 
 /// A stemmed word, hashed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

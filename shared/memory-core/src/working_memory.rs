@@ -311,7 +311,7 @@ impl WorkingMemory {
             seq,
             arrived: recorded.arrived,
             event: Arc::clone(event),
-            salience: salience::of(event, &rules.weights),
+            salience: salience::of(event, self.before(event), &rules.weights),
             unkept: None,
         };
         if !event.is_turn() {
@@ -327,7 +327,7 @@ impl WorkingMemory {
             None
         };
         if turn.unkept.is_none() {
-            learn_only_the_new(&mut turn, rules);
+            learn_only_the_new(&mut turn, self.before(event), rules);
         }
         if turn.unkept == Some(NotKept::NoConsent) {
             let mut bare = event.as_ref().clone();
@@ -339,6 +339,13 @@ impl WorkingMemory {
             turn.salience = salience::Salience::default();
         }
         turn
+    }
+
+    /// The turn of the same session before this event, as far as working memory still shows it.
+    fn before(&self, event: &Event) -> Option<&Event> {
+        let shown = self.window.iter().rev().chain(self.state.recent.iter().rev());
+        let last = shown.map(|turn| turn.event.as_ref()).find(|shown| shown.is_turn());
+        last.filter(|last| last.session_id == event.session_id)
     }
 
     fn ends_before(&self, rules: &Rules, event: &Event) -> Option<Trigger> {
@@ -457,13 +464,13 @@ impl WorkingMemory {
 }
 
 /// Strips what memos itself supplied; a turn of nothing else has nothing to learn from.
-fn learn_only_the_new(turn: &mut Turn, rules: &Rules) {
+fn learn_only_the_new(turn: &mut Turn, before: Option<&Event>, rules: &Rules) {
     let content = turn.event.content.text();
     if content.contains(text::CONTEXT_OPEN) {
         let stripped = text::strip_context(&content);
         let mut event = turn.event.as_ref().clone();
         event.content = Content::Text(stripped);
-        turn.salience = salience::of(&event, &rules.weights);
+        turn.salience = salience::of(&event, before, &rules.weights);
         turn.event = Arc::new(event);
     }
     if turn.event.content.text().trim().is_empty() {

@@ -96,16 +96,7 @@ impl TurnView {
 }
 
 fn salience_parts(parts: &Parts) -> BTreeMap<String, f64> {
-    let Parts { disclosure, concreteness, emotion, explicit, safety, substance } = *parts;
-    let named = [
-        ("disclosure", disclosure),
-        ("concreteness", concreteness),
-        ("emotion", emotion),
-        ("explicit", explicit),
-        ("safety", safety),
-        ("substance", substance),
-    ];
-    named.into_iter().map(|(name, part)| (name.to_owned(), score(part))).collect()
+    parts.named().into_iter().map(|(name, part)| (name.to_owned(), score(part))).collect()
 }
 
 /// What a reader of the conversation should see: a control event has its text in its body and no content.
