@@ -29,6 +29,7 @@ pub mod invariant;
 pub mod law;
 pub mod memory;
 pub mod position;
+pub mod profile;
 pub mod query;
 pub mod rank;
 pub mod refold;
