@@ -27,7 +27,7 @@ pub(crate) fn event(turn: &data::Turn) -> Event {
 
 /// An event as the `seq`th of its subject.
 pub(crate) fn turn(event: Event, seq: usize) -> Turn {
-    let salience = salience::of(&event, &Weights::default());
+    let salience = salience::of(&event, None, &Weights::default());
     let seq = Seq::new(u64::try_from(seq).expect("few"));
-    Turn { seq, arrived: event.time, event: Arc::new(event), salience, unkept: None }
+    Turn { seq, arrived: event.time, event: Arc::new(event), salience, unkept: None, candidates: Vec::new() }
 }

@@ -68,7 +68,8 @@ impl Handler<Apply> for SubjectActor {
             } else if self.open_since.is_none() || !effects.closed.is_empty() {
                 self.open_since = Some(recorded.offset);
             }
-            folded.closed.extend(effects.closed);
+            let read = |closed: Closed| Closed { consolidation: closed.consolidation.with_candidates(), ..closed };
+            folded.closed.extend(effects.closed.into_iter().map(read));
         }
         folded.open_since = self.open_since;
         MessageResult(folded)

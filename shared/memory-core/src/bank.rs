@@ -3,13 +3,13 @@
 //! A bank is the part of a subject's rows that decisions look at: the memories and the subject row. Sources, history
 //! and fates stay in the store until somebody asks for them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::consolidation::Owner;
 use crate::ids::{Generation, MemoryId, Seq, StepNumber};
 use crate::index::{Index, Slot};
 use crate::memory::Memory;
-use crate::rank::Shelf;
+use crate::rank::Shelves;
 use crate::similar::Signature;
 use crate::step::{Body, Change, Row, RowKey, Step, SubjectRow};
 use crate::text::lexis::Lexicon;
@@ -26,9 +26,11 @@ pub struct Bank {
     /// Boxed: a node of the map holds eleven entries, and most subjects have few memories.
     memories: BTreeMap<MemoryId, (Slot, Box<Memory>)>,
     by_slot: Vec<Option<MemoryId>>,
+    /// The memories that have an attribute of this name.
+    by_attribute: BTreeMap<String, BTreeSet<MemoryId>>,
     index: Index,
     /// What ranking keeps ready; a bank that only decides has none.
-    shelf: Option<Box<Shelf>>,
+    shelf: Option<Box<Shelves>>,
     weight: usize,
 }
 
@@ -55,17 +57,17 @@ impl Bank {
     }
 
     /// What ranking needs of all memories.
-    pub(crate) fn shelved(&self, embed: &'static dyn Embed) -> Shelf {
-        let mut shelf = Shelf::new(embed);
+    pub(crate) fn shelved(&self, embed: &'static dyn Embed) -> Shelves {
+        let mut shelf = Shelves::new(embed);
         let mut lexicon = Lexicon::default();
         for (slot, memory) in self.memories.values() {
             shelf.put(slot.place(), memory, &mut lexicon);
         }
-        shelf.settle(None);
+        shelf.settle();
         shelf
     }
 
-    pub(crate) fn shelf(&self) -> Option<&Shelf> {
+    pub(crate) fn shelf(&self) -> Option<&Shelves> {
         self.shelf.as_deref()
     }
 
@@ -93,7 +95,7 @@ impl Bank {
         }
         self.index.settle();
         if let Some(shelf) = &mut self.shelf {
-            shelf.settle(None);
+            shelf.settle();
         }
         self.next_step = step.number.next();
     }
@@ -128,6 +130,10 @@ impl Bank {
     }
 
     fn put_memory(&mut self, memory: Memory, analyzer: &mut Analyzer) {
+        self.forget_attribute(memory.id);
+        if let Some(attribute) = &memory.attribute {
+            self.by_attribute.entry(attribute.name.clone()).or_default().insert(memory.id);
+        }
         let slot = match self.memories.remove(&memory.id) {
             Some((slot, old)) if old.text == memory.text => {
                 self.weight -= old.weight();
@@ -148,7 +154,25 @@ impl Bank {
         self.memories.insert(memory.id, (slot, Box::new(memory)));
     }
 
+    /// Takes the memory out of the list of its attribute.
+    fn forget_attribute(&mut self, id: MemoryId) {
+        let known = self.memories.get(&id).and_then(|(_, memory)| memory.attribute.as_ref());
+        if let Some(name) = known.map(|attribute| attribute.name.as_str())
+            && let Some(ids) = self.by_attribute.get_mut(name)
+        {
+            ids.remove(&id);
+        }
+    }
+
+    /// The memories with an attribute of this name, by id.
+    pub fn with_attribute(&self, name: &str) -> impl Iterator<Item = &Memory> {
+        self.by_attribute.get(name).into_iter().flatten().filter_map(|id| self.get(*id))
+    }
+
     fn delete(&mut self, key: &RowKey) {
+        if let RowKey::Memory(id) = key {
+            self.forget_attribute(*id);
+        }
         if let RowKey::Memory(id) = key
             && let Some((slot, memory)) = self.memories.remove(id)
         {

@@ -3,17 +3,26 @@
 //! `consolidate(&Bank, &Consolidation) -> Step` is the whole decision. It is taken once, by the consolidator, and
 //! written down as the rows it changes; everybody else applies the rows.
 
+use std::collections::BTreeSet;
+
 use crate::bank::Bank;
+use crate::candidate::Candidate;
 use crate::consolidation::Consolidation;
 use crate::control::Control;
+use crate::emotion::{self, Emotion, Tone};
 use crate::event::EventType;
-use crate::ids::MemoryId;
+use crate::extract;
+use crate::ids::{MemoryId, Seq};
 use crate::memory::{Kind, Memory, Revision, SOURCES_MAX, Source, Status};
 use crate::similar::Signature;
 use crate::step::{Body, Change, Consumed, Fate, FateRow, Row, RowKey, RulesRow, Step, SubjectRow, WindowRow};
 use crate::turn::{NotKept, Turn};
 
+mod derive;
+mod evict;
+mod note;
 mod overlay;
+mod session;
 #[cfg(test)]
 mod tests;
 
@@ -27,10 +36,11 @@ const SALIENCE_OF_WISH: u16 = 1_000;
 /// The window must begin at [`Bank::next`]; the caller has seen to that.
 #[must_use]
 pub fn consolidate(bank: &Bank, window: &Consolidation, consumed: Option<Consumed>) -> Step {
-    let mut draft = Draft { bank: Overlay::new(bank), window, changes: Vec::new(), kept: false };
+    let mut draft = Draft { bank: Overlay::new(bank), window, changes: Vec::new(), kept: BTreeSet::new() };
     for turn in &window.turns {
         draft.fold(turn);
     }
+    draft.close_session();
     Step { subject: window.subject, number: bank.next_step(), body: draft.finish(), consumed }
 }
 
@@ -39,8 +49,8 @@ struct Draft<'a> {
     bank: Overlay<'a>,
     window: &'a Consolidation,
     changes: Vec<Change>,
-    /// Whether a source of the window was kept.
-    kept: bool,
+    /// The turns of the window that are kept as sources.
+    kept: BTreeSet<Seq>,
 }
 
 impl Draft<'_> {
@@ -49,6 +59,7 @@ impl Draft<'_> {
             Some(control) => self.obey(turn, control),
             None => self.learn(turn),
         };
+        let fate = self.adopt_all(turn, fate);
         self.changes.push(Change::Put(Row::Fate(FateRow { event_id: turn.event.id.clone(), fate })));
     }
 
@@ -60,7 +71,10 @@ impl Draft<'_> {
                 memory.valid_from = valid_from.unwrap_or(memory.valid_from);
                 memory.expires_at = *expires_at;
                 memory.pinned = *pinned;
-                self.keep(turn, memory)
+                memory.entities = extract::entities(text);
+                let stated = derive::stated(*kind, text);
+                memory.attribute = stated.as_ref().and_then(|stated| stated.attribute.clone());
+                self.keep(turn, memory, stated.as_ref())
             }
             Control::Correct { memory_id, text } => self.correct(turn, *memory_id, text),
             Control::Feedback { memory_ids, useful } => self.hear(turn, memory_ids, *useful),
@@ -79,25 +93,39 @@ impl Draft<'_> {
         if turn.salience.total < keep_at && turn.event.kind == EventType::Turn {
             return Fate::NotKept(NotKept::LowSalience);
         }
-        let text = turn.event.content.text().into_owned();
-        let memory = Memory::of_turn(self.window.subject, turn, Kind::Episode, text);
-        self.keep(turn, memory)
+        let text = turn.event.content.text();
+        let parts = if turn.event.kind == EventType::Note { note::parts(&text) } else { vec![text.as_ref()] };
+        let mut fate = None;
+        for (place, part) in parts.into_iter().enumerate() {
+            let mut memory = Memory::of_turn(self.window.subject, turn, Kind::Episode, part.to_owned());
+            if place > 0 {
+                memory.id = MemoryId::of_part(self.window.subject, turn.event.id.as_str(), &format!("note {place}"));
+            }
+            memory.entities = extract::entities(part);
+            memory.emotion = felt(part);
+            let became = self.keep(turn, memory, None);
+            fate.get_or_insert(became);
+        }
+        fate.unwrap_or(Fate::NotKept(NotKept::NoText))
     }
 
-    /// Keeps a memory, or lets it reinforce one that says the same.
-    fn keep(&mut self, turn: &Turn, memory: Memory) -> Fate {
+    /// Keeps a memory, which ends what contradicts it, or lets it reinforce one that says the same.
+    fn keep(&mut self, turn: &Turn, memory: Memory, stated: Option<&Candidate>) -> Fate {
         let signature = Signature::of(&memory.text);
         if let Some(known) =
             self.bank.most_alike(&signature, self.window.rules.merge_at, |other| may_merge(&memory, other))
         {
             return self.reinforce(turn, known, &memory);
         }
-        if self.bank.len() >= self.window.rules.bank_max {
+        if !self.make_room(turn, &memory) {
             return Fate::NotKept(NotKept::BankFull);
         }
         let id = memory.id;
         self.put_source(turn);
-        self.put_memory(memory);
+        match stated {
+            Some(stated) => self.supersede(turn, memory, stated),
+            None => self.put_memory(memory),
+        }
         Fate::Kept(id)
     }
 
@@ -117,15 +145,7 @@ impl Draft<'_> {
 
     fn correct(&mut self, turn: &Turn, id: MemoryId, text: &str) -> Fate {
         let Some(mut memory) = self.bank.get(id).cloned() else { return Fate::NoSuchMemory };
-        let revision = Revision {
-            memory_id: id,
-            version: memory.version,
-            text: std::mem::replace(&mut memory.text, text.to_owned()),
-            until: turn.arrived,
-            changed_by: turn.event.id.clone(),
-        };
-        memory.version += 1;
-        memory.updated_at = memory.updated_at.max(turn.arrived);
+        let before = std::mem::replace(&mut memory.text, text.to_owned());
         // The source of the current words is never one that falls off the list.
         if memory.sources.len() >= SOURCES_MAX {
             let dropped = memory.sources.remove(1);
@@ -133,8 +153,7 @@ impl Draft<'_> {
         }
         memory.sources.push(Source::of(turn));
         self.put_source(turn);
-        self.changes.push(Change::Put(Row::Revision(revision)));
-        self.put_memory(memory);
+        self.put_revised(turn, before, memory);
         Fate::Merged(id)
     }
 
@@ -160,14 +179,29 @@ impl Draft<'_> {
         self.changes.push(Change::Put(Row::Memory(memory)));
     }
 
+    /// Writes down that a memory no longer says what it did: the version before, and the one after.
+    fn put_revised(&mut self, turn: &Turn, before: String, mut memory: Memory) {
+        let revision = Revision {
+            memory_id: memory.id,
+            version: memory.version,
+            text: before,
+            until: turn.arrived,
+            changed_by: turn.event.id.clone(),
+        };
+        memory.version += 1;
+        memory.updated_at = memory.updated_at.max(turn.arrived);
+        self.changes.push(Change::Put(Row::Revision(revision)));
+        self.put_memory(memory);
+    }
+
     fn put_source(&mut self, turn: &Turn) {
-        self.kept = true;
+        self.kept.insert(turn.seq);
         self.changes.push(Change::Put(Row::Source(turn.clone())));
     }
 
     fn finish(mut self) -> Body {
         let window = self.window;
-        if self.kept {
+        if !self.kept.is_empty() {
             let rules = RulesRow { rules: window.rules.clone() };
             let row = WindowRow {
                 from: window.from,
@@ -187,9 +221,15 @@ impl Draft<'_> {
     }
 }
 
+/// How it was felt, where the words tell.
+fn felt(text: &str) -> Option<Emotion> {
+    Some(emotion::of(text)).filter(|felt| felt.tone() != Tone::None)
+}
+
 /// Only the same voice can repeat itself: an assistant saying it again never reinforces what a user said (law L07).
 fn may_merge(new: &Memory, known: &Memory) -> bool {
     known.status == Status::Active
+        && known.part_of.is_none()
         && known.kind == new.kind
         && known.origin == new.origin
         && known.speaker == new.speaker

@@ -49,12 +49,9 @@ pub fn block(hits: &[Hit<'_>], budget: usize) -> Context {
 fn line(found: &Found<'_>) -> String {
     match found {
         Found::Memory(memory) => {
-            format!(
-                "- {} {}: {}",
-                day(memory.event_time),
-                voice(memory.role, memory.origin, memory.speaker.as_deref()),
-                flat(&memory.text)
-            )
+            let until = memory.valid_to.map_or_else(String::new, |end| format!(" (until {})", day(end)));
+            let voice = voice(memory.role, memory.origin, memory.speaker.as_deref());
+            format!("- {} {voice}: {}{until}", day(memory.event_time), flat(&memory.text))
         }
         Found::Turn(turn) => {
             let event = &turn.event;

@@ -83,11 +83,7 @@ pub(crate) fn of_tokens(tokens: &[Token<'_>], told: Option<Language>) -> Emotion
             let felt = weigh::emotion(tokens, english);
             let others = || LEXICA[1..].iter().map(|lexicon| weigh::emotion(tokens, lexicon));
             // Too short to tell its language: the first that understands it.
-            if felt == Emotion::default() {
-                others().find(|felt| felt.valence != 0).unwrap_or_default()
-            } else {
-                felt
-            }
+            if felt == Emotion::default() { others().find(|felt| felt.valence != 0).unwrap_or_default() } else { felt }
         }
         Some(language) => LEXICA
             .iter()
@@ -156,12 +152,7 @@ impl Lexicon {
             Some((line.entry, shift))
         });
         let comparisons = lines(file).filter(|line| line.class == "compare").map(|line| (line.entry, ()));
-        Self {
-            language,
-            feelings: List::new(feelings),
-            shifts: List::new(shifts),
-            comparisons: List::new(comparisons),
-        }
+        Self { language, feelings: List::new(feelings), shifts: List::new(shifts), comparisons: List::new(comparisons) }
     }
 
     /// The feeling of the words that the tokens begin with, and how many they are. Letters that are drawn out count once

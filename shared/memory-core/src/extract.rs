@@ -12,9 +12,9 @@ use std::ops::Range;
 
 mod answer;
 mod clause;
-mod others;
 mod entities;
 mod lexicon;
+mod others;
 mod pattern;
 mod possession;
 mod predicate;

@@ -12,6 +12,7 @@
 #![deny(clippy::float_arithmetic)]
 
 pub mod bank;
+pub mod candidate;
 pub mod consolidate;
 pub mod consolidation;
 pub mod content;

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub use crate::emotion::Emotion;
 use crate::event::{Origin, Role};
 use crate::ids::{EventId, MemoryId, Seq};
 use crate::subject::Handle;
@@ -15,6 +16,8 @@ use crate::turn::Turn;
 pub const SOURCES_MAX: usize = 64;
 /// Full confidence: nothing was inferred, it is what was said.
 const CONFIDENCE_OF_WORDS: u16 = 1_000;
+/// The part of salience that safety must have for a memory to be critical.
+const CRITICAL_AT: u16 = 500;
 
 /// What kind of memory it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -115,15 +118,6 @@ impl fmt::Debug for Attribute {
     }
 }
 
-/// How something was felt.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Emotion {
-    /// -1000 (bad) to 1000 (good).
-    pub valence: i16,
-    /// 0 (calm) to 1000.
-    pub arousal: u16,
-}
-
 /// One memory of a subject. Scores are 0..=1000.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Memory {
@@ -153,6 +147,10 @@ pub struct Memory {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
     pub status: Status,
+    /// The memory of the turn that it was read out of, or of the newest of those that it sums up. Nothing for what tells in
+    /// its own words what somebody said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part_of: Option<MemoryId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub superseded_by: Option<MemoryId>,
     pub salience: u16,
@@ -163,6 +161,9 @@ pub struct Memory {
     pub origin: Origin,
     #[serde(default)]
     pub pinned: bool,
+    /// Health and safety may depend on it: it never makes room for something else.
+    #[serde(default, skip_serializing_if = "is_no")]
+    pub critical: bool,
     /// Oldest first, at most [`SOURCES_MAX`].
     pub sources: Vec<Source>,
     /// How often it was said again.
@@ -204,12 +205,14 @@ impl Memory {
             updated_at: turn.arrived,
             expires_at: None,
             status: Status::Active,
+            part_of: None,
             superseded_by: None,
             salience: turn.salience.total,
             confidence: CONFIDENCE_OF_WORDS,
             emotion: None,
             origin: event.origin,
             pinned: false,
+            critical: event.origin == Origin::User && turn.salience.parts.safety >= CRITICAL_AT,
             sources: vec![Source::of(turn)],
             reinforced: 0,
             useful: 0,

@@ -1,21 +1,21 @@
 //! Ranking: which memories and turns answer a question.
 //!
 //! The search is exact: every memory of the bank gets a score, which is a weighted sum of signs (see [`signs`]) brought to
-//! a scale that means something (see [`weights`]). Everything that does not depend on the question is kept ready in a
-//! [`Shelf`]; a bank that was loaded without one is ranked by words, speakers and dates, and more slowly.
+//! a scale that means something (see [`weights`]). Everything that does not depend on the question is kept ready in
+//! [`Shelves`]; a bank that was loaded without one is ranked by words, speakers and dates, and more slowly.
 //!
 //! Everything is computed in integers, so that every machine ranks alike, and nothing depends on the order in which
 //! memories came in, so that a rebuilt bank ranks as the one that grew.
 
 use std::borrow::Cow;
 use std::cmp::{Ordering, Reverse};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::bank::Bank;
 use crate::control::Control;
 use crate::forget::Scope;
 use crate::ids::MemoryId;
-use crate::memory::Memory;
+use crate::memory::{Kind, Memory, Status};
 use crate::query::Query;
 use crate::text::lexis::Lexicon;
 use crate::time::Timestamp;
@@ -33,15 +33,12 @@ mod tests;
 mod vocabulary;
 mod weights;
 
-pub use shelf::Shelf;
+pub use shelf::Shelves;
 pub use weights::{Parts, Signs};
 
 use question::Question;
-use shelf::{Entry, Place};
+use shelf::{Entry, Place, Shelf};
 use signs::Found as Searched;
-
-/// Time in which recency halves, in seconds.
-const HALF_LIFE_SECONDS: i64 = 30 * 24 * 3_600;
 
 /// One result.
 #[derive(Clone, Copy, Debug)]
@@ -79,9 +76,10 @@ pub fn weighed<'a>(question: &str, bank: &'a Bank, now: Timestamp) -> Vec<(&'a M
             &made
         }
     };
+    let shelf = &shelf.said;
     let question = Question::of(question, shelf, &shelf_of(&[], shelf), now);
     let search = Search::new(shelf, &question, now);
-    let scored = search.scored(false);
+    let scored = search.scored(SAID);
     scored.filter_map(|one| Some((bank.get(one.entry.id?)?, search.signs(one.slot, one.entry)))).collect()
 }
 
@@ -90,8 +88,13 @@ struct Scored<'a> {
     points: i64,
     slot: usize,
     entry: &'a Entry,
-    open: bool,
+    /// Which shelf it is on: [`SAID`], [`DERIVED`] or [`OPEN`].
+    on: usize,
 }
+
+const SAID: usize = 0;
+const DERIVED: usize = 1;
+const OPEN: usize = 2;
 
 impl Scored<'_> {
     /// What this is, if the query wants it.
@@ -103,16 +106,19 @@ impl Scored<'_> {
         masks: &Masks<'_>,
         now: Timestamp,
     ) -> Option<Found<'a>> {
-        if self.open {
+        if self.on == OPEN {
             return turns.get(self.slot).copied().filter(|turn| wants_turn(query, turn)).map(Found::Turn);
         }
         let memory = self.entry.id.and_then(|id| bank.get(id))?;
-        (!masks.hide(memory) && wants_memory(query, memory, now)).then_some(Found::Memory(memory))
+        let wanted =
+            wants_memory(query, memory, now) && (memory.part_of.is_none() || wants_derived(query, bank, memory));
+        (wanted && !masks.hide(memory)).then_some(Found::Memory(memory))
     }
 
     /// Best first; of equal points the later event, then the smaller id, then the earlier turn.
     fn order(&self, other: &Self) -> Ordering {
-        let key = |one: &Self| (Reverse(one.points), Reverse(one.entry.time), one.open, one.entry.id, one.entry.seq);
+        let key =
+            |one: &Self| (Reverse(one.points), Reverse(one.entry.time), one.on == OPEN, one.entry.id, one.entry.seq);
         key(self).cmp(&key(other))
     }
 }
@@ -130,11 +136,12 @@ pub fn rank<'a>(query: &Query, bank: &'a Bank, turns: &'a [Turn], now: Timestamp
     };
     let masks = Masks::of(turns);
     let shown: Vec<&Turn> = turns.iter().filter(|turn| query.include_working_memory && is_shown(turn)).collect();
-    let open = shelf_of(&shown, shelf);
-    let question = Question::of(&query.text, shelf, &open, now);
-    let search = [Search::new(shelf, &question, now), Search::new(&open, &question, now)];
-    let mut scored: Vec<Scored<'_>> = Vec::with_capacity(shelf.entries.len() + open.entries.len());
-    search.iter().zip([false, true]).for_each(|(search, open)| scored.extend(search.scored(open)));
+    let open = shelf_of(&shown, &shelf.said);
+    let question = Question::of(&query.text, &shelf.said, &open, now);
+    let search = [&shelf.said, &shelf.derived, &open].map(|shelf| Search::new(shelf, &question, now));
+    let mut scored: Vec<Scored<'_>> = Vec::with_capacity(shelf.said.entries.len() + open.entries.len());
+    search.iter().zip([SAID, DERIVED, OPEN]).for_each(|(search, on)| scored.extend(search.scored(on)));
+    inherit(&mut scored, now);
     let mut hits = Vec::new();
     let mut rest = scored.as_mut_slice();
     // Most questions are answered by a few; only as many as are wanted are put in order, and more if filters take them.
@@ -148,7 +155,7 @@ pub fn rank<'a>(query: &Query, bank: &'a Bank, turns: &'a [Turn], now: Timestamp
         best.sort_unstable_by(Scored::order);
         let wanted = best.iter().filter_map(|one| {
             let found = one.found(query, bank, &shown, &masks, now)?;
-            let parts = search[usize::from(one.open)].parts(one);
+            let parts = search[one.on].parts(one);
             (parts.sum() >= query.min_score).then_some(Hit { found, parts })
         });
         hits.extend(wanted.take(query.limit - hits.len()));
@@ -156,6 +163,24 @@ pub fn rank<'a>(query: &Query, bank: &'a Bank, turns: &'a [Turn], now: Timestamp
         block *= 4;
     }
     hits
+}
+
+/// What holds now answers a question at least as well as what it took the place of, whatever its words.
+fn inherit(scored: &mut [Scored<'_>], now: Timestamp) {
+    let mut left: BTreeMap<MemoryId, i64> = BTreeMap::new();
+    for one in scored.iter() {
+        if let Some(heir) = one.entry.heir.filter(|_| one.entry.has_ended(now)) {
+            let points = left.entry(heir).or_insert(one.points);
+            *points = one.points.max(*points);
+        }
+    }
+    if left.is_empty() {
+        return;
+    }
+    for one in scored.iter_mut() {
+        let inherited = one.entry.id.and_then(|id| left.get(&id)).map(|points| points + 1_000 * weights::ENDED);
+        one.points = one.points.max(inherited.unwrap_or(i64::MIN));
+    }
 }
 
 /// One shelf, searched for one question.
@@ -188,11 +213,11 @@ impl<'a> Search<'a> {
         Parts::of(&self.signs(one.slot, one.entry), score)
     }
 
-    fn scored(&self, open: bool) -> impl Iterator<Item = Scored<'a>> {
+    fn scored(&self, on: usize) -> impl Iterator<Item = Scored<'a>> {
         let entries = self.shelf.entries.iter().enumerate();
         entries.filter_map(move |(slot, entry)| {
             let entry = entry.as_ref()?;
-            Some(Scored { points: self.signs(slot, entry).iter().sum(), slot, entry, open })
+            Some(Scored { points: self.signs(slot, entry).iter().sum(), slot, entry, on })
         })
     }
 }
@@ -209,6 +234,9 @@ fn shelf_of(turns: &[&Turn], bank: &Shelf) -> Shelf {
             role: turn.event.role,
             id: None,
             time: turn.event.time,
+            until: None,
+            heir: None,
+            half_life: HALF_LIFE_OF_EPISODES,
             salience: turn.salience.total,
             reinforcement: 0,
         };
@@ -272,12 +300,26 @@ fn is_shown(turn: &Turn) -> bool {
 fn wants_memory(query: &Query, memory: &Memory, now: Timestamp) -> bool {
     let at = query.valid_at.unwrap_or(now);
     let valid = query.valid_at.is_none() || memory.valid_from <= at && memory.valid_to.is_none_or(|end| at < end);
-    memory.is_live(now)
-        && valid
+    // What was true then may have been superseded since.
+    let live = memory.is_live(now) || query.valid_at.is_some() && memory.status == Status::Superseded;
+    live && valid
         && (query.kinds.is_empty() || query.kinds.contains(&memory.kind))
         && named(query.agent_id.as_ref(), memory.agent_id.as_ref())
         && named(query.session_id.as_ref(), memory.session_id.as_ref())
         && query.filter.as_ref().is_none_or(|filter| filter.matches_memory(memory))
+}
+
+/// What was read out of a memory, or made of several, is an answer when that kind is asked for. Else the memory itself is,
+/// if it is there; lessons and patterns say more than their memories do.
+fn wants_derived(query: &Query, bank: &Bank, memory: &Memory) -> bool {
+    if !query.kinds.is_empty() {
+        return true;
+    }
+    match memory.kind {
+        Kind::Lesson | Kind::Pattern => true,
+        Kind::Summary => false,
+        Kind::Fact | Kind::Preference | Kind::Episode => memory.part_of.is_none_or(|whole| bank.get(whole).is_none()),
+    }
 }
 
 fn wants_turn(query: &Query, turn: &Turn) -> bool {
@@ -291,11 +333,31 @@ fn named(wanted: Option<&String>, found: Option<&String>) -> bool {
     wanted.is_none() || wanted == found
 }
 
-/// 1000 now, 500 a half-life ago, straight lines between half-lives. The future is as recent as now.
-fn recency(time: Timestamp, now: Timestamp) -> u16 {
+/// 1000 now, 500 a half-life (in days) ago, straight lines between half-lives. The future is as recent as now.
+fn recency(time: Timestamp, now: Timestamp, half_life: i64) -> u16 {
+    let half_life = half_life * 24 * 3_600;
     let age = now.seconds_since(time).max(0);
-    let halvings = u32::try_from(age / HALF_LIFE_SECONDS).unwrap_or(u32::MAX);
+    let halvings = u32::try_from(age / half_life).unwrap_or(u32::MAX);
     let start = 1_000_i64.checked_shr(halvings).unwrap_or(0);
-    let score = start - (start / 2) * (age % HALF_LIFE_SECONDS) / HALF_LIFE_SECONDS;
+    let score = start - (start / 2) * (age % half_life) / half_life;
     u16::try_from(score).expect("between 0 and 1000")
 }
+
+/// Days in which a memory becomes half as recent. What somebody is or likes stays so longer than what happened; what health
+/// may depend on, and what was pinned, hardly ages.
+const fn half_life(memory: &Memory) -> i64 {
+    const CENTURY: i64 = 36_500;
+    if memory.pinned || memory.critical {
+        return CENTURY;
+    }
+    match memory.kind {
+        Kind::Episode => HALF_LIFE_OF_EPISODES,
+        Kind::Summary => 60,
+        Kind::Pattern => 90,
+        Kind::Lesson => 180,
+        Kind::Fact | Kind::Preference => 365,
+    }
+}
+
+/// Days; turns that are not consolidated yet are episodes.
+const HALF_LIFE_OF_EPISODES: i64 = 30;

@@ -85,6 +85,17 @@ impl<'a> Iterator for AsciiWords<'a> {
     }
 }
 
+/// A text in one line, cut after at most `bytes` bytes.
+#[must_use]
+pub fn beginning(text: &str, bytes: usize) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.len() <= bytes {
+        return line;
+    }
+    let end = (0..=bytes).rev().find(|end| line.is_char_boundary(*end)).unwrap_or(0);
+    format!("{}…", line[..end].trim_end())
+}
+
 /// The terms of a text in order, without stop words.
 #[must_use]
 pub fn terms(text: &str) -> Vec<Term> {

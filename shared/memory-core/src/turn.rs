@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::candidate::Candidate;
 use crate::event::Event;
 use crate::ids::Seq;
 use crate::salience::Salience;
@@ -21,6 +22,9 @@ pub struct Turn {
     /// Why it will not be kept, where that is known before the bank is looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unkept: Option<NotKept>,
+    /// What it states, found when its window closed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub candidates: Vec<Candidate>,
 }
 
 /// Why a turn did not become a memory.
@@ -39,6 +43,8 @@ pub enum NotKept {
     BankFull,
     /// Nothing was left to learn from: no text.
     NoText,
+    /// It was kept, and had to make room in a full bank.
+    Evicted,
 }
 
 impl NotKept {
@@ -51,6 +57,7 @@ impl NotKept {
             Self::Recalled => "recalled",
             Self::BankFull => "bank_full",
             Self::NoText => "no_text",
+            Self::Evicted => "evicted",
         }
     }
 }

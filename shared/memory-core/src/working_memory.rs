@@ -313,6 +313,7 @@ impl WorkingMemory {
             event: Arc::clone(event),
             salience: salience::of(event, self.before(event), &rules.weights),
             unkept: None,
+            candidates: Vec::new(),
         };
         if !event.is_turn() {
             return turn;

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use memory_core::memory::{Attribute, Emotion, Source};
+use memory_core::emotion::Emotion;
+use memory_core::memory::{Attribute, Source};
 use memory_core::{Kind, Memory, Origin, Role, Status, Subject, SubjectKind, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -59,6 +60,9 @@ pub struct MemoryView {
     /// 0 (somebody else's text) to 3 (the user's own word).
     pub trust: u8,
     pub pinned: bool,
+    /// Health and safety may depend on it: it never makes room for something else.
+    #[serde(default)]
+    pub critical: bool,
     /// The events it came from, oldest first.
     pub sources: Vec<SourceView>,
     /// How often it was said again.
@@ -166,6 +170,7 @@ impl MemoryView {
             origin: memory.origin,
             trust: memory.origin.trust(),
             pinned: memory.pinned,
+            critical: memory.critical,
             sources: memory.sources.iter().map(SourceView::of).collect(),
             reinforced: memory.reinforced,
             tags: memory.tags.clone(),

@@ -141,7 +141,14 @@ mod tests {
         let object = event.as_object().expect("an object");
         let event = Event::parse(object, UnknownFields::Refuse, None, arrived).expect("a good event");
         let salience = Salience::default();
-        TurnView::of(&Turn { seq: Seq::new(0), arrived, event: Arc::new(event), salience, unkept: None })
+        TurnView::of(&Turn {
+            seq: Seq::new(0),
+            arrived,
+            event: Arc::new(event),
+            salience,
+            unkept: None,
+            candidates: Vec::new(),
+        })
     }
 
     #[test]

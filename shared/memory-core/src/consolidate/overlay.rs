@@ -11,8 +11,8 @@ use crate::time::Timestamp;
 
 pub(super) struct Overlay<'a> {
     bank: &'a Bank,
-    /// What the window changed.
-    changed: BTreeMap<MemoryId, Memory>,
+    /// What the window changed; `None` for what it removed.
+    changed: BTreeMap<MemoryId, Option<Memory>>,
 }
 
 impl<'a> Overlay<'a> {
@@ -22,13 +22,31 @@ impl<'a> Overlay<'a> {
 
     pub(super) fn get(&self, id: MemoryId) -> Option<&Memory> {
         match self.changed.get(&id) {
-            Some(changed) => Some(changed),
+            Some(changed) => changed.as_ref(),
             None => self.bank.get(id),
         }
     }
 
     pub(super) fn changed(&mut self, memory: Memory) {
-        self.changed.insert(memory.id, memory);
+        self.changed.insert(memory.id, Some(memory));
+    }
+
+    pub(super) fn removed(&mut self, id: MemoryId) {
+        self.changed.insert(id, None);
+    }
+
+    /// All memories, by id within the bank and then within the window.
+    pub(super) fn memories(&self) -> impl Iterator<Item = &Memory> {
+        let stored = self.bank.memories().filter(|memory| !self.changed.contains_key(&memory.id));
+        stored.chain(self.changed.values().flatten())
+    }
+
+    /// The memories with an attribute of this name.
+    pub(super) fn with_attribute(&self, name: &str) -> impl Iterator<Item = &Memory> {
+        let stored = self.bank.with_attribute(name).filter(|memory| !self.changed.contains_key(&memory.id));
+        let fresh = self.changed.values().flatten();
+        let fresh = fresh.filter(move |memory| memory.attribute.as_ref().is_some_and(|own| own.name == name));
+        stored.chain(fresh)
     }
 
     pub(super) fn owner(&self) -> Option<&Owner> {
@@ -40,7 +58,12 @@ impl<'a> Overlay<'a> {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.bank.len() + self.changed.keys().filter(|id| self.bank.get(**id).is_none()).count()
+        let was = |id: &MemoryId| usize::from(self.bank.get(*id).is_some());
+        let (before, after) = self
+            .changed
+            .iter()
+            .fold((0, 0), |(before, after), (id, changed)| (before + was(id), after + usize::from(changed.is_some())));
+        self.bank.len() + after - before
     }
 
     /// The memory most like `signature`, as [`Bank::most_alike`] says, with the window's own changes in view.
@@ -55,7 +78,12 @@ impl<'a> Overlay<'a> {
             .most_alike(signature, merge_at, |memory| !self.changed.contains_key(&memory.id) && eligible(memory));
         let likeness = |memory: &Memory| signature.likeness(&Signature::of(&memory.text));
         let stored = stored.and_then(|id| self.bank.get(id)).map(|memory| (likeness(memory), memory.id));
-        let fresh = self.changed.values().filter(|memory| eligible(memory)).map(|memory| (likeness(memory), memory.id));
+        let fresh = self
+            .changed
+            .values()
+            .flatten()
+            .filter(|memory| eligible(memory))
+            .map(|memory| (likeness(memory), memory.id));
         let alike = fresh.filter(|(likeness, _)| *likeness >= merge_at).chain(stored);
         alike.max_by(|(a, a_id), (b, b_id)| a.cmp(b).then(b_id.cmp(a_id))).map(|(_, id)| id)
     }

@@ -167,7 +167,8 @@ impl Sentence {
     fn end(mut self, tokens: &[Token<'_>]) -> Self {
         let (Some(last), true) = (tokens.last(), self.valence != 0) else { return self };
         if last.asks() {
-            let own = tokens.iter().any(|token| matches!(&*token.lower, "i" | "me" | "my" | "i'm" | "ich" | "yo" | "je"));
+            let own =
+                tokens.iter().any(|token| matches!(&*token.lower, "i" | "me" | "my" | "i'm" | "ich" | "yo" | "je"));
             self.valence = self.valence * if own { OWN_QUESTION } else { QUESTION } / 100;
         } else if last.exclaims() {
             self.valence = self.valence * EXCLAMATION / 100;

@@ -12,8 +12,8 @@ use super::value::{Extent, value};
 const ANSWER_MAX: usize = 8;
 /// What an answer begins with that tells nothing.
 const EMPTY: [&str; 24] = [
-    "yes", "yeah", "yep", "ok", "okay", "sure", "thanks", "thank", "maybe", "perhaps", "not", "none", "nothing", "hi", "hello",
-    "great", "good", "fine", "nice", "please", "cool", "perfect", "sorry", "nobody",
+    "yes", "yeah", "yep", "ok", "okay", "sure", "thanks", "thank", "maybe", "perhaps", "not", "none", "nothing", "hi",
+    "hello", "great", "good", "fine", "nice", "please", "cool", "perfect", "sorry", "nobody",
 ];
 
 /// What a question or a remark is about.
@@ -30,13 +30,17 @@ pub(super) fn topic_of(before: &str) -> Option<Topic> {
     let asked = before.trim_end().trim_end_matches(['?', '.', '!']);
     let last = asked.rfind(['.', '!', '?', '\n']).map_or(asked, |end| &asked[end + 1..]);
     let said = tokens(last);
-    let fits = |words: &&Vec<&str>| words.iter().all(|word| said.iter().any(|token| token.is(word) || LEXICON.lemma(token) == *word));
-    LEXICON.topics.iter().find(|(_, _, _, ways)| ways.iter().any(|words| fits(&words))).map(|(attribute, kind, single, _)| Topic {
-        attribute: (*attribute).to_owned(),
-        preference: matches!(*kind, "prefer" | "like" | "dislike"),
-        plan: *kind == "plan",
-        single: *single,
-    })
+    let fits = |words: &&Vec<&str>| {
+        words.iter().all(|word| said.iter().any(|token| token.is(word) || LEXICON.lemma(token) == *word))
+    };
+    LEXICON.topics.iter().find(|(_, _, _, ways)| ways.iter().any(|words| fits(&words))).map(
+        |(attribute, kind, single, _)| Topic {
+            attribute: (*attribute).to_owned(),
+            preference: matches!(*kind, "prefer" | "like" | "dislike"),
+            plan: *kind == "plan",
+            single: *single,
+        },
+    )
 }
 
 /// Reads a text of one short sentence as an answer.
@@ -45,7 +49,13 @@ pub(super) fn answer(reader: &mut Reader<'_>, sentences: &[Sentence]) {
     let [sentence] = sentences else { return };
     let mut from = sentence.tokens.start;
     let to = sentence.tokens.end;
-    while from < to && (reader.tokens[from].mark || matches!(&*reader.tokens[from].word, "well" | "oh" | "um" | "hmm" | "in" | "at" | "from" | "as" | "probably")) {
+    while from < to
+        && (reader.tokens[from].mark
+            || matches!(
+                &*reader.tokens[from].word,
+                "well" | "oh" | "um" | "hmm" | "in" | "at" | "from" | "as" | "probably"
+            ))
+    {
         from += 1;
     }
     let words = &reader.tokens[from..to];
@@ -56,7 +66,20 @@ pub(super) fn answer(reader: &mut Reader<'_>, sentences: &[Sentence]) {
         return;
     }
     let Some(topic) = topic_of(before) else { return };
-    let act = if topic.plan { Act::Commitment } else if topic.preference { Act::Preference } else { Act::Fact };
+    let act = if topic.plan {
+        Act::Commitment
+    } else if topic.preference {
+        Act::Preference
+    } else {
+        Act::Fact
+    };
     let value = value(&reader.tokens[..to], from, if topic.plan { Extent::Plan } else { Extent::Phrase });
-    reader.state(Draft { act, attribute: topic.attribute, value, negated: false, single: topic.single, confidence: LIKELY });
+    reader.state(Draft {
+        act,
+        attribute: topic.attribute,
+        value,
+        negated: false,
+        single: topic.single,
+        confidence: LIKELY,
+    });
 }

@@ -42,7 +42,8 @@ pub(super) struct Clause {
 }
 
 const ABBREVIATIONS: [&str; 18] = [
-    "dr", "mr", "mrs", "ms", "st", "prof", "e.g", "i.e", "vs", "approx", "inc", "jr", "sr", "no", "dept", "ave", "rd", "mt",
+    "dr", "mr", "mrs", "ms", "st", "prof", "e.g", "i.e", "vs", "approx", "inc", "jr", "sr", "no", "dept", "ave", "rd",
+    "mt",
 ];
 
 pub(super) fn sentences(tokens: &[Token<'_>]) -> Vec<Sentence> {
@@ -87,7 +88,8 @@ fn ends_sentence(tokens: &[Token<'_>], at: usize) -> bool {
     }
     let Some(before) = at.checked_sub(1).map(|before| &tokens[before]) else { return true };
     let next_is_small = tokens.get(at + 1).is_some_and(|next| !next.mark && !next.capital);
-    let abbreviation = ABBREVIATIONS.contains(&&*before.word) && (before.capital || next_is_small || before.word.contains('.'));
+    let abbreviation =
+        ABBREVIATIONS.contains(&&*before.word) && (before.capital || next_is_small || before.word.contains('.'));
     let initial = before.capital && before.word.chars().count() == 1 && !before.is("i") && !next_is_small;
     !(abbreviation && at + 1 < tokens.len() || initial && tokens.get(at + 1).is_some_and(|next| next.capital))
 }
@@ -141,7 +143,8 @@ fn push_clause(tokens: &[Token<'_>], words: Range<usize>, link: Link, cut: &mut 
         to: words.end,
         link,
         unreal: head.in_class(UNREAL),
-        timed: head.in_class(TIMED) && !as_role || head.is("so") && tokens.get(at + 1).is_some_and(|next| next.is("that")),
+        timed: head.in_class(TIMED) && !as_role
+            || head.is("so") && tokens.get(at + 1).is_some_and(|next| next.is("that")),
         question,
     });
 }
@@ -166,7 +169,9 @@ fn asks(tokens: &[Token<'_>], at: usize, end: usize) -> bool {
     if tokens.get(next).is_some_and(|token| token.in_class(NOT)) {
         next += 1;
     }
-    inverted && next < end && (tokens[next].in_class(SUBJECT) || tokens[next].in_class(DET) && tokens[at].in_class(AUXILIARY & !HAVE))
+    inverted
+        && next < end
+        && (tokens[next].in_class(SUBJECT) || tokens[next].in_class(DET) && tokens[at].in_class(AUXILIARY & !HAVE))
 }
 
 /// Whether the clause that began at `from` ends before `at`: where the next begins, and how they are linked.
@@ -184,7 +189,11 @@ fn boundary(tokens: &[Token<'_>], from: usize, at: usize, end: usize) -> Option<
         };
     }
     let previous = &tokens[at - 1];
-    if token.is("that") && LEXICON.lemma(previous).as_ref() != "like" && frames(tokens, from, at) && starts_clause(tokens, next, end, true) {
+    if token.is("that")
+        && LEXICON.lemma(previous).as_ref() != "like"
+        && frames(tokens, from, at)
+        && starts_clause(tokens, next, end, true)
+    {
         return Some((next, Link::Content));
     }
     if token.in_class(SUBORDINATE) && !previous.in_class(COORDINATOR) {
@@ -198,7 +207,13 @@ fn boundary(tokens: &[Token<'_>], from: usize, at: usize, end: usize) -> Option<
         let split = starts_clause(tokens, next, end, true) || starts_verb(tokens, from, next, end);
         return split.then_some((at, Link::Conjunction));
     }
-    let first_person = token.is("i") || token.is("we") || token.in_class(SUBJECT) && frames(tokens, from, at) && !token.is("that") && !token.is("it") && !token.is("you");
+    let first_person = token.is("i")
+        || token.is("we")
+        || token.in_class(SUBJECT)
+            && frames(tokens, from, at)
+            && !token.is("that")
+            && !token.is("it")
+            && !token.is("you");
     if first_person && !previous.mark && !previous.in_class(COORDINATOR | SUBORDINATE | OPENER | ADVERB | WH) {
         let subordinate = tokens[from].in_class(SUBORDINATE)
             && tokens[from + 1..at].iter().any(|token| token.in_class(SUBJECT | AUXILIARY | POSSESSIVE));
@@ -212,12 +227,38 @@ fn boundary(tokens: &[Token<'_>], from: usize, at: usize, end: usize) -> Option<
 /// Whether the words before `at` are a frame whose content now begins: "I think", "she told me", "I promise".
 fn frames(tokens: &[Token<'_>], from: usize, at: usize) -> bool {
     let mut last = at - 1;
-    if matches!(&*tokens[last].word, "me" | "us" | "him" | "her" | "you" | "them" | "sure" | "mind" | "afraid") && last > from {
+    if matches!(&*tokens[last].word, "me" | "us" | "him" | "her" | "you" | "them" | "sure" | "mind" | "afraid")
+        && last > from
+    {
         last -= 1;
     }
     let lemma = LEXICON.lemma(&tokens[last]);
-    let known = matches!(&*lemma, "know" | "remember" | "note" | "swear" | "guess" | "hope" | "mean" | "feel" | "hear" | "see" | "find"
-        | "keep" | "be" | "vow" | "figure" | "realise" | "realize" | "decide" | "bet" | "make" | "understand" | "forget" | "agree");
+    let known = matches!(
+        &*lemma,
+        "know"
+            | "remember"
+            | "note"
+            | "swear"
+            | "guess"
+            | "hope"
+            | "mean"
+            | "feel"
+            | "hear"
+            | "see"
+            | "find"
+            | "keep"
+            | "be"
+            | "vow"
+            | "figure"
+            | "realise"
+            | "realize"
+            | "decide"
+            | "bet"
+            | "make"
+            | "understand"
+            | "forget"
+            | "agree"
+    );
     let class = LEXICON.class(&lemma);
     let be = tokens[last].in_class(BE) && last == at - 1;
     (known || class & (REPORT | WISH) != 0) && !be
@@ -226,7 +267,9 @@ fn frames(tokens: &[Token<'_>], from: usize, at: usize) -> bool {
 /// Whether a subject with a verb of its own begins here. `names` lets a noun phrase be one.
 pub(super) fn starts_clause(tokens: &[Token<'_>], at: usize, end: usize, names: bool) -> bool {
     let mut at = at;
-    while at < end && (tokens[at].in_class(ADVERB | NOW | OPENER | COORDINATOR | SUBORDINATE | NO) || tokens[at].is(",")) {
+    while at < end
+        && (tokens[at].in_class(ADVERB | NOW | OPENER | COORDINATOR | SUBORDINATE | NO) || tokens[at].is(","))
+    {
         at += 1;
     }
     let Some(token) = tokens[..end].get(at) else { return false };
@@ -240,7 +283,8 @@ pub(super) fn starts_clause(tokens: &[Token<'_>], at: usize, end: usize, names: 
     if matches!(&*token.word, "please" | "let" | "call") && next.is_some_and(|next| next.is("me") || next.is("call")) {
         return true;
     }
-    let phrase = token.in_class(DET) || names && (token.capital || token.in_class(POSSESSIVE) || matches!(&*token.word, "his" | "her" | "their"));
+    let phrase = token.in_class(DET)
+        || names && (token.capital || token.in_class(POSSESSIVE) || matches!(&*token.word, "his" | "her" | "their"));
     phrase && has_verb_soon(tokens, at + 1, end)
 }
 
@@ -272,17 +316,44 @@ fn starts_verb(tokens: &[Token<'_>], from: usize, at: usize, end: usize) -> bool
     }
     let Some(token) = tokens[..end].get(at) else { return false };
     let Some(next) = tokens[..end].get(at + 1) else { return false };
-    let mut verbs = tokens[from..at].iter().filter(|token| token.in_class(AUXILIARY) || LEXICON.is_known_verb(&LEXICON.lemma(token)));
+    let mut verbs = tokens[from..at]
+        .iter()
+        .filter(|token| token.in_class(AUXILIARY) || LEXICON.is_known_verb(&LEXICON.lemma(token)));
     let first_person = tokens[from..at].iter().any(|token| matches!(&*token.word, "i" | "we"));
     if verbs.next().is_none() || !first_person {
         return false;
     }
-    let future = tokens[from..at].iter().any(|token| token.is("will") || token.is("going") || token.is("to") || token.is("let"));
+    let future =
+        tokens[from..at].iter().any(|token| token.is("will") || token.is("going") || token.is("to") || token.is("let"));
     if token.in_class(AUXILIARY) {
-        return !token.in_class(DET) && !next.mark && !(future && token.is("be")) && !(future && token.is("have")) && !(future && token.is("do"));
+        return !token.in_class(DET)
+            && !next.mark
+            && !(future && token.is("be"))
+            && !(future && token.is("have"))
+            && !(future && token.is("do"));
     }
     let lemma = LEXICON.lemma(token);
     let past = LEXICON.is_past(token) && LEXICON.is_known_verb(&lemma);
-    let present = matches!(&*token.word, "live" | "work" | "teach" | "study" | "speak" | "love" | "hate" | "prefer" | "own" | "enjoy" | "play" | "drive" | "take" | "like" | "want");
-    past || present && !future && (next.in_class(super::lexicon::PREPOSITION | DET) || matches!(&*token.word, "love" | "hate" | "prefer" | "speak" | "enjoy"))
+    let present = matches!(
+        &*token.word,
+        "live"
+            | "work"
+            | "teach"
+            | "study"
+            | "speak"
+            | "love"
+            | "hate"
+            | "prefer"
+            | "own"
+            | "enjoy"
+            | "play"
+            | "drive"
+            | "take"
+            | "like"
+            | "want"
+    );
+    past || present
+        && !future
+        && (next.in_class(super::lexicon::PREPOSITION | DET)
+            || matches!(&*token.word, "love" | "hate" | "prefer" | "speak" | "enjoy"))
 }

@@ -43,7 +43,8 @@ fn run(tokens: &[Token<'_>], begins: bool) -> usize {
     if is_id(first) || is_name(first) && (!begins || next_is_name || !is_common(first)) {
         let mut length = 1;
         while length < NAME_MAX.min(tokens.len()) {
-            let joined = matches!(&*tokens[length].word, "of" | "de" | "van" | "von" | "da" | "del" | "la" | "&") && tokens.get(length + 1).is_some_and(is_name);
+            let joined = matches!(&*tokens[length].word, "of" | "de" | "van" | "von" | "da" | "del" | "la" | "&")
+                && tokens.get(length + 1).is_some_and(is_name);
             if !(is_name(&tokens[length]) || joined) || tokens[length - 1].span == tokens[length].span {
                 break;
             }
@@ -62,7 +63,11 @@ fn is_name(token: &Token<'_>) -> bool {
 /// A word that begins sentences without being a name: one of the tables, or a form of a verb of theirs.
 fn is_common(token: &Token<'_>) -> bool {
     let lemma = LEXICON.lemma(token);
-    token.class != 0 || LEXICON.is_known_verb(&lemma) || LEXICON.noun_of(&token.word).is_some() || token.word.ends_with("ing") || token.word.ends_with("ly")
+    token.class != 0
+        || LEXICON.is_known_verb(&lemma)
+        || LEXICON.noun_of(&token.word).is_some()
+        || token.word.ends_with("ing")
+        || token.word.ends_with("ly")
 }
 
 /// Letters with digits, or an address.

@@ -13,9 +13,41 @@ pub(super) type Class = u64;
 
 /// The names of the classes in `words.txt`, in the order of their bits.
 const CLASSES: [&str; 35] = [
-    "adverb", "now", "degree", "never", "not", "be", "have", "do", "will", "modal", "can", "would", "subject", "other",
-    "det", "possessive", "coordinator", "subordinate", "unreal", "timed", "wh", "report", "wish", "time", "number",
-    "adjunct", "filler", "opener", "no", "go-verb", "preposition", "particle", "uncountable", "job", "kin",
+    "adverb",
+    "now",
+    "degree",
+    "never",
+    "not",
+    "be",
+    "have",
+    "do",
+    "will",
+    "modal",
+    "can",
+    "would",
+    "subject",
+    "other",
+    "det",
+    "possessive",
+    "coordinator",
+    "subordinate",
+    "unreal",
+    "timed",
+    "wh",
+    "report",
+    "wish",
+    "time",
+    "number",
+    "adjunct",
+    "filler",
+    "opener",
+    "no",
+    "go-verb",
+    "preposition",
+    "particle",
+    "uncountable",
+    "job",
+    "kin",
 ];
 
 pub(super) const ADVERB: Class = 1;
@@ -219,7 +251,8 @@ impl Lexicon {
     pub(super) fn ending(&self, tokens: &[Token<'_>]) -> Option<(Phrase, usize)> {
         let phrases = self.tails.get(tokens.last()?.word.as_ref())?;
         let fits = |words: &&(Vec<&str>, Phrase)| {
-            words.0.len() < tokens.len() && words.0.iter().rev().zip(tokens.iter().rev()).all(|(word, token)| token.is(word))
+            words.0.len() < tokens.len()
+                && words.0.iter().rev().zip(tokens.iter().rev()).all(|(word, token)| token.is(word))
         };
         phrases.iter().filter(fits).max_by_key(|(words, _)| words.len()).map(|(words, kind)| (*kind, words.len()))
     }
@@ -284,7 +317,8 @@ impl Lexicon {
         let bytes = stem.as_bytes();
         let vowel = |at: usize| bytes.get(at).is_some_and(|byte| b"aeiou".contains(byte));
         let end = bytes.len();
-        let doubled = end > 2 && bytes[end - 1] == bytes[end - 2] && !vowel(end - 1) && !b"lsz".contains(&bytes[end - 1]);
+        let doubled =
+            end > 2 && bytes[end - 1] == bytes[end - 2] && !vowel(end - 1) && !b"lsz".contains(&bytes[end - 1]);
         if doubled || end > 3 && known(&stem[..end - 1]) && stem.is_char_boundary(end - 1) {
             return Cow::Owned(stem[..end - 1].to_owned());
         }

@@ -2,7 +2,9 @@
 //! Monday", "jazz is my favourite", "loud rooms drive me mad", and what is put right: "it's Tuesday, not Thursday".
 
 use super::Act;
-use super::lexicon::{ADVERB, AUXILIARY, BE, DET, LEXICON, NEVER, NOT, NUMBER, NounKind, POSSESSIVE, PREPOSITION, SUBJECT};
+use super::lexicon::{
+    ADVERB, AUXILIARY, BE, DET, LEXICON, NEVER, NOT, NUMBER, NounKind, POSSESSIVE, PREPOSITION, SUBJECT,
+};
 use super::pattern::Kind;
 use super::predicate::predicate;
 use super::reader::{Cue, Reader, Scope, exactly};
@@ -11,8 +13,28 @@ use super::value::Extent;
 
 /// Words after "call me" that make it a request.
 const CALLS: [&str; 22] = [
-    "a", "an", "back", "when", "if", "at", "on", "tomorrow", "later", "tonight", "today", "now", "again", "anytime", "after",
-    "before", "because", "asap", "by", "crazy", "old-fashioned", "in",
+    "a",
+    "an",
+    "back",
+    "when",
+    "if",
+    "at",
+    "on",
+    "tomorrow",
+    "later",
+    "tonight",
+    "today",
+    "now",
+    "again",
+    "anytime",
+    "after",
+    "before",
+    "because",
+    "asap",
+    "by",
+    "crazy",
+    "old-fashioned",
+    "in",
 ];
 
 impl Reader<'_> {
@@ -21,7 +43,13 @@ impl Reader<'_> {
     }
 
     fn tell(&mut self, act: Act, attribute: &str, from: usize, to: usize, single: bool) -> bool {
-        let extent = if act == Act::Commitment { Extent::Plan } else if single { Extent::Single } else { Extent::Phrase };
+        let extent = if act == Act::Commitment {
+            Extent::Plan
+        } else if single {
+            Extent::Single
+        } else {
+            Extent::Phrase
+        };
         let value = self.value(from, to, extent);
         let attribute = attribute.to_owned();
         self.state(Draft { act, attribute, value, negated: false, single, confidence: SURE })
@@ -33,7 +61,8 @@ impl Reader<'_> {
         let Some(me) = (from..to.min(from + 7)).find(|at| self.tokens[*at].is("me")) else { return false };
         let before = |back: usize| me.checked_sub(back).filter(|at| *at >= from).map_or("", |at| self.word(at, to));
         let denied = self.tokens[from..me].iter().any(|token| token.in_class(NOT | NEVER)) || before(2) == "keep";
-        let naming = matches!(before(1), "call" | "calls" | "address" | "name" | "nickname") || before(1) == "to" && before(2) == "refer";
+        let naming = matches!(before(1), "call" | "calls" | "address" | "name" | "nickname")
+            || before(1) == "to" && before(2) == "refer";
         if !naming || denied || matches!(before(2), "he" | "she" | "to" | "keep") {
             return false;
         }
@@ -49,7 +78,11 @@ impl Reader<'_> {
     /// "Let me check the contract by Monday", "you can count on me to book the hotel".
     pub(super) fn about_deeds(&mut self, scope: Scope) -> bool {
         let Scope { from, to, start, .. } = scope;
-        let promised = (from..to.min(from + 6)).find(|at| self.word(*at, to) == "me" && self.word(*at + 1, to) == "to" && self.word(at - usize::from(*at > from), to) == "on");
+        let promised = (from..to.min(from + 6)).find(|at| {
+            self.word(*at, to) == "me"
+                && self.word(*at + 1, to) == "to"
+                && self.word(at - usize::from(*at > from), to) == "on"
+        });
         if let Some(me) = promised {
             return self.tell(Act::Commitment, "plan", me + 2, to, false);
         }
@@ -57,8 +90,29 @@ impl Reader<'_> {
             return false;
         }
         let verb = self.word(from + 2, to);
-        let asks = matches!(verb, "know" | "see" | "think" | "guess" | "tell" | "explain" | "rephrase" | "ask" | "go" | "in" | "out" | "off" | "be" | "correct" | "clarify" | "say" | "try" | "just");
-        let acts = matches!(verb, "get" | "send" | "handle" | "look" | "check" | "take" | "forward" | "fix") && to > from + 4;
+        let asks = matches!(
+            verb,
+            "know"
+                | "see"
+                | "think"
+                | "guess"
+                | "tell"
+                | "explain"
+                | "rephrase"
+                | "ask"
+                | "go"
+                | "in"
+                | "out"
+                | "off"
+                | "be"
+                | "correct"
+                | "clarify"
+                | "say"
+                | "try"
+                | "just"
+        );
+        let acts =
+            matches!(verb, "get" | "send" | "handle" | "look" | "check" | "take" | "forward" | "fix") && to > from + 4;
         let returns = (from + 2..to).any(|at| self.word(at, to) == "back" && self.word(at + 1, to) == "to");
         if asks || !(has_time(&self.tokens[start..to]) || returns) || !acts && !has_time(&self.tokens[start..to]) {
             return true;
@@ -77,15 +131,29 @@ impl Reader<'_> {
         if matches!(word(from), "none" | "neither") && word(from + 1) == "of" && word(from + 2) == "my" {
             let attribute = super::possession::attribute_of(&self.tokens[from + 3..(from + 4).min(to)]);
             let value = self.value(from + 3, to, Extent::Phrase);
-            return self.state(Draft { act: Act::Negation, attribute, value, negated: true, single: false, confidence: SURE });
+            return self.state(Draft {
+                act: Act::Negation,
+                attribute,
+                value,
+                negated: true,
+                single: false,
+                confidence: SURE,
+            });
         }
-        let thing = matches!(word(from), "what" | "something" | "one") || word(from) == "the" && word(from + 1) == "thing";
+        let thing =
+            matches!(word(from), "what" | "something" | "one") || word(from) == "the" && word(from + 1) == "thing";
         let Some(i) = (from + 1..to.min(from + 4)).find(|at| word(*at) == "i").filter(|_| thing) else { return false };
         let Some(be) = (i + 1..to.min(i + 7)).find(|at| self.tokens[*at].in_class(BE)) else { return true };
         let Some(said) = predicate(&self.tokens[..be], i + 1) else { return true };
         let rules = LEXICON.rules_of(if said.can.is_some() { "can" } else { &said.lemma });
-        let likes = rules.iter().find(|rule| matches!(rule.kind, Kind::Like | Kind::Dislike | Kind::Prefer) && !matches!(rule.attribute, "none" | "minds"));
-        let Some((attribute, opposite)) = likes.map(|rule| (rule.attribute, said.negated && rule.kind == Kind::Like)) else { return true };
+        let likes = rules.iter().find(|rule| {
+            matches!(rule.kind, Kind::Like | Kind::Dislike | Kind::Prefer)
+                && !matches!(rule.attribute, "none" | "minds")
+        });
+        let Some((attribute, opposite)) = likes.map(|rule| (rule.attribute, said.negated && rule.kind == Kind::Like))
+        else {
+            return true;
+        };
         let attribute = if opposite { "dislikes" } else { attribute };
         self.tell(Act::Preference, attribute, be + 1, to, false)
     }
@@ -108,23 +176,50 @@ impl Reader<'_> {
             my += 1;
         }
         let possessed = self.tokens[..to].get(my).is_some_and(|token| token.in_class(POSSESSIVE));
-        if !possessed || self.tokens[from].in_class(SUBJECT & !DET) || be - from == 1 && self.tokens[from].in_class(SUBJECT) {
+        if !possessed
+            || self.tokens[from].in_class(SUBJECT & !DET)
+            || be - from == 1 && self.tokens[from].in_class(SUBJECT)
+        {
             return false;
         }
         let value = self.value(my + 1, to, Extent::Single);
         let words = &self.tokens[value.words.clone()];
-        let favourite = words.iter().any(|word| matches!(&*word.word, "favourite" | "favorite" | "go-to" | "preferred"));
+        let favourite =
+            words.iter().any(|word| matches!(&*word.word, "favourite" | "favorite" | "go-to" | "preferred"));
         let least = words.iter().any(|word| word.is("least"));
         let attribute = super::possession::attribute_of(words);
         let last = words.last().map_or("", |word| &*word.word);
         let kind = LEXICON.noun_of(last).map(|noun| noun.kind);
         let contrast = value.contrast;
         let subject = super::value::trim(&self.tokens, from..be);
-        let known = matches!(kind, Some(NounKind::Property | NounKind::Close | NounKind::Pet | NounKind::Kin | NounKind::Goal | NounKind::Person));
+        let known = matches!(
+            kind,
+            Some(
+                NounKind::Property
+                    | NounKind::Close
+                    | NounKind::Pet
+                    | NounKind::Kin
+                    | NounKind::Goal
+                    | NounKind::Person
+            )
+        );
         if contrast {
-            return self.state(Draft { act: Act::Correction, attribute, value, negated: false, single: true, confidence: SURE });
+            return self.state(Draft {
+                act: Act::Correction,
+                attribute,
+                value,
+                negated: false,
+                single: true,
+                confidence: SURE,
+            });
         }
-        let act = if favourite { Act::Preference } else if denied { Act::Negation } else { Act::Fact };
+        let act = if favourite {
+            Act::Preference
+        } else if denied {
+            Act::Negation
+        } else {
+            Act::Fact
+        };
         if !(favourite || known) || kind == Some(NounKind::Kin) && !self.tokens[subject.start].capital {
             return false;
         }
@@ -153,8 +248,14 @@ impl Reader<'_> {
                 }
                 return self.tell(Act::Preference, rule.attribute, from, to - 2, false);
             }
-            let end = if found.begins > from + 1 && self.tokens[found.begins - 1].in_class(AUXILIARY) { found.begins - 1 } else { found.begins };
-            if (from..end).any(|at| self.tokens[at].in_class(SUBJECT & !DET) && !self.tokens[at].is("people")) && !self.word(from, to).ends_with("ing") {
+            let end = if found.begins > from + 1 && self.tokens[found.begins - 1].in_class(AUXILIARY) {
+                found.begins - 1
+            } else {
+                found.begins
+            };
+            if (from..end).any(|at| self.tokens[at].in_class(SUBJECT & !DET) && !self.tokens[at].is("people"))
+                && !self.word(from, to).ends_with("ing")
+            {
                 continue;
             }
             let act = if rule.kind == Kind::Fact { Act::Fact } else { Act::Preference };
@@ -171,14 +272,23 @@ impl Reader<'_> {
         let value = self.value(from, to, Extent::Phrase);
         if value.contrast {
             let attribute = self.matter();
-            self.state(Draft { act: Act::Correction, attribute, value, negated: false, single: false, confidence: LIKELY });
+            self.state(Draft {
+                act: Act::Correction,
+                attribute,
+                value,
+                negated: false,
+                single: false,
+                confidence: LIKELY,
+            });
         }
     }
 
     /// What is spoken of: the attribute that was named last, or that the other side named.
     fn matter(&self) -> String {
         let named = self.topic.as_ref().map(|(attribute, _, _)| attribute.clone());
-        named.or_else(|| self.before.and_then(super::answer::topic_of).map(|topic| topic.attribute)).unwrap_or_else(|| "said".to_owned())
+        named
+            .or_else(|| self.before.and_then(super::answer::topic_of).map(|topic| topic.attribute))
+            .unwrap_or_else(|| "said".to_owned())
     }
 
     /// "It's X, not Y", "not X but Y", and after "no" or "that's wrong" plain "it's X" and "the flight leaves at 7".
@@ -189,7 +299,22 @@ impl Reader<'_> {
             self.not_this_but_that(from, to);
             return;
         }
-        if matches!(&*first.word, "you" | "he" | "she" | "they" | "his" | "her" | "their" | "your" | "everyone" | "everybody" | "there" | "people" | "please") {
+        if matches!(
+            &*first.word,
+            "you"
+                | "he"
+                | "she"
+                | "they"
+                | "his"
+                | "her"
+                | "their"
+                | "your"
+                | "everyone"
+                | "everybody"
+                | "there"
+                | "people"
+                | "please"
+        ) {
             return;
         }
         let verb = (from + 1..to.min(from + 7)).find(|at| self.tokens[*at].in_class(AUXILIARY));
@@ -209,7 +334,10 @@ impl Reader<'_> {
         if value.words.is_empty() {
             return;
         }
-        if matches!(self.word(value.words.start, to), "spelled" | "spelt" | "pronounced" | "called" | "written" | "actually") {
+        if matches!(
+            self.word(value.words.start, to),
+            "spelled" | "spelt" | "pronounced" | "called" | "written" | "actually"
+        ) {
             value.words.start += 1;
         }
         let pronoun = matches!(&*self.tokens[from].word, "it" | "that" | "this");
@@ -219,25 +347,43 @@ impl Reader<'_> {
             if pronoun && proper {
                 let attribute = self.matter();
                 let place = self.out.len();
-                self.denied = Some(super::statement::Denied { attribute, value: self.words(&words), single: true, place });
+                self.denied =
+                    Some(super::statement::Denied { attribute, value: self.words(&words), single: true, place });
             }
             return;
         }
         let proper = self.is_proper(&value.words);
-        let spelled = self.tokens[from].is("it") && self.tokens[at + 1..to].iter().any(|token| matches!(&*token.word, "spelled" | "spelt" | "pronounced" | "written"));
+        let spelled = self.tokens[from].is("it")
+            && self.tokens[at + 1..to]
+                .iter()
+                .any(|token| matches!(&*token.word, "spelled" | "spelt" | "pronounced" | "written"));
         let renews = self.topic.as_ref().is_some_and(|(_, _, new)| *new) && self.tokens[from].is("it");
         let contrast = value.contrast && value.old.is_some() && (proper || self.cue > Cue::None || !pronoun);
         let cued = match self.cue {
             Cue::None => false,
             Cue::Soft => proper && self.tokens[from].is("it"),
-            Cue::No | Cue::Correct => proper && !self.tokens[from].is("this") && (!self.tokens[from].is("that") || self.cue == Cue::Correct && self.before.is_some()),
+            Cue::No | Cue::Correct => {
+                proper
+                    && !self.tokens[from].is("this")
+                    && (!self.tokens[from].is("that") || self.cue == Cue::Correct && self.before.is_some())
+            }
             Cue::Wrong => true,
         };
-        let answered = self.before.is_some_and(|before| !before.trim_end().ends_with('?')) && self.tokens[from].is("it") && proper && self.tokens[value.words.start].capital;
+        let answered = self.before.is_some_and(|before| !before.trim_end().ends_with('?'))
+            && self.tokens[from].is("it")
+            && proper
+            && self.tokens[value.words.start].capital;
         let denied = self.denied.is_some() && pronoun;
         let attribute = self.subject_of(from, verb);
         if contrast || cued || denied || answered || spelled {
-            self.state(Draft { act: Act::Correction, attribute, value, negated: false, single: true, confidence: SURE });
+            self.state(Draft {
+                act: Act::Correction,
+                attribute,
+                value,
+                negated: false,
+                single: true,
+                confidence: SURE,
+            });
         } else if renews && proper {
             self.state(Draft { act: Act::Change, attribute, value, negated: false, single: true, confidence: LIKELY });
         }
@@ -246,7 +392,9 @@ impl Reader<'_> {
     fn is_proper(&self, words: &std::ops::Range<usize>) -> bool {
         let words = &self.tokens[words.clone()];
         let noun = words.len() <= 4 && words.last().is_some_and(|word| LEXICON.noun_of(&word.word).is_some());
-        noun || words.iter().any(|token| token.capital || token.has_digit() || token.in_class(NUMBER | super::lexicon::TIME))
+        noun || words
+            .iter()
+            .any(|token| token.capital || token.has_digit() || token.in_class(NUMBER | super::lexicon::TIME))
     }
 
     fn subject_of(&self, from: usize, verb: usize) -> String {
@@ -277,7 +425,10 @@ impl Reader<'_> {
         let Some(turn) = (from + 2..to).find(|at| matches!(self.word(*at, to), "but" | "," | "rather")) else { return };
         let old = super::value::trim(&self.tokens, from + 1..turn);
         let mut value = self.value(turn + 1 + usize::from(self.word(turn + 1, to) == "but"), to, Extent::Phrase);
-        if old.is_empty() || value.words.is_empty() || !(self.is_proper(&old) && self.is_proper(&value.words)) && self.cue == Cue::None {
+        if old.is_empty()
+            || value.words.is_empty()
+            || !(self.is_proper(&old) && self.is_proper(&value.words)) && self.cue == Cue::None
+        {
             return;
         }
         value.old = Some(old);
@@ -289,25 +440,64 @@ impl Reader<'_> {
     /// "Two sugars", after "no"; "Tuesday, not Thursday"; "the flight leaves at 7", after "my mistake".
     fn fragment(&mut self, from: usize, to: usize) {
         let value = self.value(from, to, Extent::Phrase);
-        let contrast = value.contrast && value.old.as_ref().is_some_and(|old| self.is_proper(old)) && self.is_proper(&value.words);
+        let contrast =
+            value.contrast && value.old.as_ref().is_some_and(|old| self.is_proper(old)) && self.is_proper(&value.words);
         let verb = (from + 1..to.min(from + 5)).find(|at| {
             let token = &self.tokens[*at];
             let lemma = LEXICON.lemma(token);
-            lemma != token.word && LEXICON.is_known_verb(&lemma) && !token.word.ends_with("ing") && !token.in_class(PREPOSITION) && !token.capital && token.word.ends_with(['s', 'd', 't'])
+            lemma != token.word
+                && LEXICON.is_known_verb(&lemma)
+                && !token.word.ends_with("ing")
+                && !token.in_class(PREPOSITION)
+                && !token.capital
+                && token.word.ends_with(['s', 'd', 't'])
         });
         let subject = self.tokens[from].in_class(DET) && !self.tokens[from].in_class(POSSESSIVE);
         if let Some(verb) = verb.filter(|_| subject && self.cue >= Cue::Correct) {
             let attribute = self.subject_of(from, verb);
             let value = self.value(verb, to, Extent::Phrase);
-            self.state(Draft { act: Act::Correction, attribute, value, negated: false, single: true, confidence: LIKELY });
+            self.state(Draft {
+                act: Act::Correction,
+                attribute,
+                value,
+                negated: false,
+                single: true,
+                confidence: LIKELY,
+            });
             return;
         }
         let short = to - from <= 5 && verb.is_none() && !self.tokens[from].in_class(SUBJECT & !DET);
-        let replies = self.before.is_some() && self.cue >= Cue::No || self.cue >= Cue::Correct && self.is_proper(&value.words);
-        let thanks = self.tokens[from..to].iter().any(|token| matches!(&*token.word, "thanks" | "thank" | "good" | "fine" | "worries" | "problem" | "idea" | "way" | "need" | "great" | "all" | "sir" | "ma'am" | "mate"));
+        let replies =
+            self.before.is_some() && self.cue >= Cue::No || self.cue >= Cue::Correct && self.is_proper(&value.words);
+        let thanks = self.tokens[from..to].iter().any(|token| {
+            matches!(
+                &*token.word,
+                "thanks"
+                    | "thank"
+                    | "good"
+                    | "fine"
+                    | "worries"
+                    | "problem"
+                    | "idea"
+                    | "way"
+                    | "need"
+                    | "great"
+                    | "all"
+                    | "sir"
+                    | "ma'am"
+                    | "mate"
+            )
+        });
         if contrast || short && replies && !thanks {
             let attribute = self.matter();
-            self.state(Draft { act: Act::Correction, attribute, value: if value.words.is_empty() { exactly(from..to) } else { value }, negated: false, single: true, confidence: LIKELY });
+            self.state(Draft {
+                act: Act::Correction,
+                attribute,
+                value: if value.words.is_empty() { exactly(from..to) } else { value },
+                negated: false,
+                single: true,
+                confidence: LIKELY,
+            });
         }
     }
 }

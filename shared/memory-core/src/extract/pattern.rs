@@ -169,10 +169,10 @@ impl Rule {
         if start >= tokens.len() {
             return None;
         }
-        let (wanted, _) = self.parts[next..].iter().find(|(part, _)| !matches!(part, Part::Maybe(_))).map_or(
-            (None, false),
-            |(part, marks)| (Some(part), *marks),
-        );
+        let (wanted, _) = self.parts[next..]
+            .iter()
+            .find(|(part, _)| !matches!(part, Part::Maybe(_)))
+            .map_or((None, false), |(part, marks)| (Some(part), *marks));
         let Some(wanted) = wanted else { return Some(tokens.len()) };
         (start + 1..=(start + most).min(tokens.len().saturating_sub(1))).find(|at| one(wanted, tokens, *at))
     }
@@ -184,7 +184,10 @@ impl Rule {
             let rest: Vec<&str> = words.collect();
             let fits = |at: usize| {
                 value[at].is(first)
-                    && rest.iter().enumerate().all(|(place, word)| value.get(at + 1 + place).is_some_and(|token| token.is(word)))
+                    && rest
+                        .iter()
+                        .enumerate()
+                        .all(|(place, word)| value.get(at + 1 + place).is_some_and(|token| token.is(word)))
             };
             (0..value.len()).any(fits) || *need == "N" && value.first().is_some_and(|token| token.capital)
         };

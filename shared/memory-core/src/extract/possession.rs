@@ -3,7 +3,9 @@
 use std::ops::Range;
 
 use super::Act;
-use super::lexicon::{ADVERB, AUXILIARY, BE, COORDINATOR, DET, LEXICON, NOT, NUMBER, Noun, NounKind, PREPOSITION, SUBJECT, WH};
+use super::lexicon::{
+    ADVERB, AUXILIARY, BE, COORDINATOR, DET, LEXICON, NOT, NUMBER, Noun, NounKind, PREPOSITION, SUBJECT, WH,
+};
 use super::predicate::{Predicate, Tense, predicate};
 use super::reader::{Cue, Reader, Scope, exactly};
 use super::statement::{Draft, LIKELY, SURE, has_time};
@@ -75,8 +77,17 @@ impl Reader<'_> {
     }
 
     /// "My X is Y."
-    fn being(&mut self, tokens: &[Token<'_>], phrase: &Phrase<'_>, said: &Predicate<'_>, from: usize, attribute: String, new: bool) -> Option<Draft> {
-        let from = (from..tokens.len()).find(|at| !tokens[*at].in_class(ADVERB | NOT) || tokens[*at].in_class(NUMBER))?;
+    fn being(
+        &mut self,
+        tokens: &[Token<'_>],
+        phrase: &Phrase<'_>,
+        said: &Predicate<'_>,
+        from: usize,
+        attribute: String,
+        new: bool,
+    ) -> Option<Draft> {
+        let from =
+            (from..tokens.len()).find(|at| !tokens[*at].in_class(ADVERB | NOT) || tokens[*at].in_class(NUMBER))?;
         let first = &tokens[from];
         let named = matches!(&*first.word, "called" | "named");
         let from = from + usize::from(named);
@@ -84,8 +95,16 @@ impl Reader<'_> {
         let extent = if single { Extent::Single } else { Extent::Phrase };
         let mut found = value(tokens, from, extent);
         let negated = said.negated;
-        let fact = if negated { Act::Negation } else if new { Act::Change } else { Act::Fact };
-        let told = |act: Act, found: Value, confidence| Some(Draft { act, attribute: attribute.clone(), value: found, negated, single, confidence });
+        let fact = if negated {
+            Act::Negation
+        } else if new {
+            Act::Change
+        } else {
+            Act::Fact
+        };
+        let told = |act: Act, found: Value, confidence| {
+            Some(Draft { act, attribute: attribute.clone(), value: found, negated, single, confidence })
+        };
         let proper = first.capital || first.has_digit() || first.in_class(DET | NUMBER) || named;
         if phrase.favourite {
             let act = if negated { Act::Negation } else { Act::Preference };
@@ -104,7 +123,11 @@ impl Reader<'_> {
                 let value = value(tokens, from + 1, Extent::Plan);
                 Some(Draft { act: Act::Commitment, attribute, value, negated, single: false, confidence: SURE })
             }
-            Some(NounKind::Goal | NounKind::Property | NounKind::Thing) if first.in_class(WH) || first.is("that") || first.is("about") => None,
+            Some(NounKind::Goal | NounKind::Property | NounKind::Thing)
+                if first.in_class(WH) || first.is("that") || first.is("about") =>
+            {
+                None
+            }
             Some(NounKind::Property) => told(fact, found, SURE),
             Some(NounKind::Prefer) => told(Act::Preference, found, SURE),
             Some(NounKind::Dislike) => told(Act::Preference, found, SURE),
@@ -116,7 +139,8 @@ impl Reader<'_> {
                 told(fact, found, SURE)
             }
             Some(NounKind::Kin) => {
-                let name = named || found.words.len() <= 2 && tokens[found.words.clone()].iter().all(|word| word.capital);
+                let name =
+                    named || found.words.len() <= 2 && tokens[found.words.clone()].iter().all(|word| word.capital);
                 if name { told(fact, found, SURE) } else { None }
             }
             Some(NounKind::Person) => {
@@ -127,9 +151,21 @@ impl Reader<'_> {
                 let whole = phrase.words.start..found.words.end;
                 told(fact, Value { words: whole, ..found }, LIKELY)
             }
-            Some(NounKind::Thing) => if proper { told(fact, found, SURE) } else { told(fact, found, LIKELY) },
+            Some(NounKind::Thing) => {
+                if proper {
+                    told(fact, found, SURE)
+                } else {
+                    told(fact, found, LIKELY)
+                }
+            }
             Some(NounKind::Nothing) => None,
-            None => if proper && !first.is("that") && !first.is("this") { told(fact, found, LIKELY) } else { None },
+            None => {
+                if proper && !first.is("that") && !first.is("this") {
+                    told(fact, found, LIKELY)
+                } else {
+                    None
+                }
+            }
         }
     }
 
@@ -139,7 +175,8 @@ impl Reader<'_> {
         let mut negated = said.negated;
         let mut new = said.new;
         while let Some(token) = tokens.get(from) {
-            let skipped = token.is("got") || token.in_class(ADVERB) || token.is("no") || token.is("any") || token.in_class(NOT);
+            let skipped =
+                token.is("got") || token.in_class(ADVERB) || token.is("no") || token.is("any") || token.in_class(NOT);
             if !skipped {
                 break;
             }
@@ -147,18 +184,37 @@ impl Reader<'_> {
             from += 1;
         }
         let first = tokens.get(from)?;
-        if first.mark || matches!(&*first.word, "it" | "that" | "this" | "your" | "you" | "to" | "something" | "nothing" | "some") {
+        if first.mark
+            || matches!(&*first.word, "it" | "that" | "this" | "your" | "you" | "to" | "something" | "nothing" | "some")
+        {
             return None;
         }
         let (noun, end) = head(tokens, from);
         let mut value = value(tokens, from, Extent::Phrase);
         let past = said.tense == Tense::Past;
         new |= tokens[from..end].iter().any(|token| token.is("new"));
-        let act = if negated { Act::Negation } else if new { Act::Change } else { Act::Fact };
+        let act = if negated {
+            Act::Negation
+        } else if new {
+            Act::Change
+        } else {
+            Act::Fact
+        };
         let (attribute, single, confidence) = match noun {
             Some(noun) if noun.kind == NounKind::Nothing => return None,
-            Some(noun) if noun.attribute == "child" && past && tokens[from..end].iter().any(|token| token.is("baby") || token.is("twins")) => {
-                return Some(Draft { act: Act::Change, attribute: "child".to_owned(), value, negated, single: false, confidence: SURE });
+            Some(noun)
+                if noun.attribute == "child"
+                    && past
+                    && tokens[from..end].iter().any(|token| token.is("baby") || token.is("twins")) =>
+            {
+                return Some(Draft {
+                    act: Act::Change,
+                    attribute: "child".to_owned(),
+                    value,
+                    negated,
+                    single: false,
+                    confidence: SURE,
+                });
             }
             Some(noun) => (noun.attribute.to_owned(), noun.single && !negated, SURE),
             None if past || said.progressive => return None,
@@ -177,42 +233,102 @@ impl Reader<'_> {
 }
 
 /// "My shift starts at six", "My back hurts", "My doctor put me on statins".
-fn doing(tokens: &[Token<'_>], phrase: &Phrase<'_>, said: &Predicate<'_>, attribute: String, new: bool) -> Option<Draft> {
+fn doing(
+    tokens: &[Token<'_>],
+    phrase: &Phrase<'_>,
+    said: &Predicate<'_>,
+    attribute: String,
+    new: bool,
+) -> Option<Draft> {
     let noun = phrase.noun?;
     let rest = said.verb + 1;
     let word = |at: usize| tokens.get(at).map_or("", |token| &*token.word);
-    let act = if said.negated { Act::Negation } else if new { Act::Change } else { Act::Fact };
+    let act = if said.negated {
+        Act::Negation
+    } else if new {
+        Act::Change
+    } else {
+        Act::Fact
+    };
     let told = |act: Act, attribute: &str, value: Value| {
-        Some(Draft { act, attribute: attribute.to_owned(), value, negated: said.negated, single: false, confidence: SURE })
+        Some(Draft {
+            act,
+            attribute: attribute.to_owned(),
+            value,
+            negated: said.negated,
+            single: false,
+            confidence: SURE,
+        })
     };
     let me = word(rest) == "me";
-    if attribute == "doctor" && me && matches!(&*said.lemma, "prescribe" | "put" | "switch" | "give" | "start" | "move" | "take") && !said.negated {
+    if attribute == "doctor"
+        && me
+        && matches!(&*said.lemma, "prescribe" | "put" | "switch" | "give" | "start" | "move" | "take")
+        && !said.negated
+    {
         let from = rest + 1 + usize::from(matches!(word(rest + 1), "on" | "to" | "with" | "off"));
         let act = if word(rest + 1) == "off" { Act::Negation } else { Act::Change };
         return told(act, "medication", value(tokens, from, Extent::Phrase));
     }
     match noun.kind {
         NounKind::Property if attribute == "schedule" || attribute == "plan" => {
-            let known = matches!(&*said.lemma, "start" | "begin" | "end" | "finish" | "leave" | "depart" | "run" | "take" | "meet" | "arrive" | "fall" | "expire");
+            let known = matches!(
+                &*said.lemma,
+                "start"
+                    | "begin"
+                    | "end"
+                    | "finish"
+                    | "leave"
+                    | "depart"
+                    | "run"
+                    | "take"
+                    | "meet"
+                    | "arrive"
+                    | "fall"
+                    | "expire"
+            );
             if known { told(act, &attribute, value(tokens, said.verb, Extent::Phrase)) } else { None }
         }
-        NounKind::Property if matches!(&*said.lemma, "end" | "start" | "begin" | "read") => told(act, &attribute, value(tokens, said.verb, Extent::Phrase)),
-        NounKind::Body if matches!(&*said.lemma, "hurt" | "ache" | "itch" | "swell") && said.tense == Tense::Present => {
+        NounKind::Property if matches!(&*said.lemma, "end" | "start" | "begin" | "read") => {
+            told(act, &attribute, value(tokens, said.verb, Extent::Phrase))
+        }
+        NounKind::Body
+            if matches!(&*said.lemma, "hurt" | "ache" | "itch" | "swell") && said.tense == Tense::Present =>
+        {
             told(act, "condition", exactly(phrase.words.start..tokens.len()))
         }
         NounKind::Close | NounKind::Pet if said.tense == Tense::Present && !said.progressive => {
-            let known = said.negated || matches!(&*said.lemma, "have" | "suffer" | "need" | "attend" | "work" | "study" | "turn");
+            let known = said.negated
+                || matches!(&*said.lemma, "have" | "suffer" | "need" | "attend" | "work" | "study" | "turn");
             let from = phrase.name.unwrap_or(rest);
             if known { told(act, &attribute, value(tokens, from, Extent::Phrase)) } else { None }
         }
-        NounKind::Thing | NounKind::Body | NounKind::Close | NounKind::Pet | NounKind::Kin | NounKind::Person | NounKind::Property
-        | NounKind::Prefer | NounKind::Dislike | NounKind::Goal | NounKind::Nothing => None,
+        NounKind::Thing
+        | NounKind::Body
+        | NounKind::Close
+        | NounKind::Pet
+        | NounKind::Kin
+        | NounKind::Person
+        | NounKind::Property
+        | NounKind::Prefer
+        | NounKind::Dislike
+        | NounKind::Goal
+        | NounKind::Nothing => None,
     }
 }
 
 /// The noun phrase that begins after "my", up to its verb.
 fn phrase<'l>(tokens: &[Token<'_>], from: usize) -> Option<Phrase<'l>> {
-    let mut found = Phrase { words: from..from, noun: None, name: None, owner: None, verb: from, short_be: false, favourite: false, new: false };
+    let mut found = Phrase {
+        words: from..from,
+        noun: None,
+        name: None,
+        owner: None,
+        verb: from,
+        short_be: false,
+        favourite: false,
+        new: false,
+    };
     let mut least = false;
     let mut at = from;
     let end = tokens.len().min(from + 9);
@@ -220,8 +336,24 @@ fn phrase<'l>(tokens: &[Token<'_>], from: usize) -> Option<Phrase<'l>> {
         let token = &tokens[at];
         let word = token.word.as_ref();
         let lemma = LEXICON.lemma(token);
-        let verb = lemma != token.word && LEXICON.is_known_verb(&lemma) || LEXICON.noun_of(word).is_none() && LEXICON.is_known_verb(word);
-        let verb = verb || matches!(word, "hurts" | "hurt" | "aches" | "ends" | "starts" | "prescribed" | "begins" | "itches" | "departs" | "expires" | "no" | "needs");
+        let verb = lemma != token.word && LEXICON.is_known_verb(&lemma)
+            || LEXICON.noun_of(word).is_none() && LEXICON.is_known_verb(word);
+        let verb = verb
+            || matches!(
+                word,
+                "hurts"
+                    | "hurt"
+                    | "aches"
+                    | "ends"
+                    | "starts"
+                    | "prescribed"
+                    | "begins"
+                    | "itches"
+                    | "departs"
+                    | "expires"
+                    | "no"
+                    | "needs"
+            );
         if at > from && (token.in_class(AUXILIARY | NOT) || verb && !token.capital && !word.ends_with("ing")) {
             break;
         }
@@ -234,7 +366,9 @@ fn phrase<'l>(tokens: &[Token<'_>], from: usize) -> Option<Phrase<'l>> {
         if let Some(owner) = word.strip_suffix("'s") {
             let next = tokens.get(at + 1);
             let verb_follows = (at + 2..tokens.len().min(at + 6)).any(|at| tokens[at].in_class(AUXILIARY));
-            let noun_follows = next.is_some_and(|next| !next.in_class(DET | AUXILIARY | ADVERB | NUMBER) && !next.is("called") && !next.is("named"));
+            let noun_follows = next.is_some_and(|next| {
+                !next.in_class(DET | AUXILIARY | ADVERB | NUMBER) && !next.is("called") && !next.is("named")
+            });
             if noun_follows && verb_follows {
                 found.owner = LEXICON.noun_of(owner);
                 found.owner.as_ref()?;
@@ -255,7 +389,11 @@ fn phrase<'l>(tokens: &[Token<'_>], from: usize) -> Option<Phrase<'l>> {
     found.verb = at;
     found.favourite &= !least;
     let mut last = at;
-    while last > from && tokens[last - 1].capital && last - 1 > from && LEXICON.noun_of(&tokens[last - 1].word).is_none() {
+    while last > from
+        && tokens[last - 1].capital
+        && last - 1 > from
+        && LEXICON.noun_of(&tokens[last - 1].word).is_none()
+    {
         last -= 1;
     }
     if last < at {
@@ -281,7 +419,9 @@ fn noun_before<'l>(tokens: &[Token<'_>], from: usize, end: usize) -> Option<&'l 
 /// The last noun of a table in the phrase that begins at `from`, and where the phrase ends.
 fn head<'l>(tokens: &[Token<'_>], from: usize) -> (Option<&'l Noun>, usize) {
     let closes = |token: &Token<'_>| {
-        token.mark || token.in_class(PREPOSITION | WH | COORDINATOR | SUBJECT & !DET) || matches!(&*token.word, "called" | "named" | "that" | "since" | "because")
+        token.mark
+            || token.in_class(PREPOSITION | WH | COORDINATOR | SUBJECT & !DET)
+            || matches!(&*token.word, "called" | "named" | "that" | "since" | "because")
     };
     let end = (from..tokens.len()).find(|at| closes(&tokens[*at])).unwrap_or(tokens.len());
     let noun = (from + 1..=end).rev().find_map(|end| noun_before(tokens, from, end));
@@ -307,7 +447,9 @@ fn name_of(tokens: &[Token<'_>], phrase: &Phrase<'_>) -> String {
 }
 
 fn snake(words: &[Token<'_>]) -> String {
-    let plain = words.iter().filter(|word| !word.mark && !word.in_class(BE | ADVERB) && !word.is("new") && !word.is("all-time"));
+    let plain = words
+        .iter()
+        .filter(|word| !word.mark && !word.in_class(BE | ADVERB) && !word.is("new") && !word.is("all-time"));
     let words: Vec<&str> = plain.take(4).map(|word| word.word.as_ref()).collect();
     words.join("_").replace("favorite", "favourite").replace(['-', '\'', '.'], "_")
 }

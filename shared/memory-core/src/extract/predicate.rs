@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use super::lexicon::{ADVERB, BE, CAN, DET, DO, HAVE, LEXICON, MODAL, NEVER, NOT, NOW, NUMBER, PREPOSITION, SUBJECT, WILL, WOULD};
+use super::lexicon::{
+    ADVERB, BE, CAN, DET, DO, HAVE, LEXICON, MODAL, NEVER, NOT, NOW, NUMBER, PREPOSITION, SUBJECT, WILL, WOULD,
+};
 use super::token::Token;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,8 +38,23 @@ pub(super) struct Predicate<'w> {
 }
 
 const HABITS: [&str; 17] = [
-    "always", "usually", "normally", "generally", "often", "sometimes", "rarely", "seldom", "typically", "mostly", "every",
-    "regularly", "occasionally", "hardly", "weekly", "twice", "each",
+    "always",
+    "usually",
+    "normally",
+    "generally",
+    "often",
+    "sometimes",
+    "rarely",
+    "seldom",
+    "typically",
+    "mostly",
+    "every",
+    "regularly",
+    "occasionally",
+    "hardly",
+    "weekly",
+    "twice",
+    "each",
 ];
 
 /// Reads the verb group that begins at `from`. Nothing if there is none, or if it says what might be.
@@ -91,7 +108,8 @@ pub(super) fn predicate<'w>(tokens: &'w [Token<'_>], from: usize) -> Option<Pred
 }
 
 fn is_adverb(token: &Token<'_>) -> bool {
-    token.in_class(ADVERB | NOW) || token.word.len() > 4 && token.word.ends_with("ly") && !LEXICON.is_known_verb(&token.word)
+    token.in_class(ADVERB | NOW)
+        || token.word.len() > 4 && token.word.ends_with("ly") && !LEXICON.is_known_verb(&token.word)
 }
 
 /// Takes an auxiliary: where the group goes on. Nothing if the word is the verb itself.
@@ -142,7 +160,12 @@ fn auxiliary(tokens: &[Token<'_>], at: usize, found: &mut Predicate<'_>) -> Opti
             found.tense = Tense::Future;
             return Some(next + 2);
         }
-        let doing = verb.word.len() > 4 && verb.word.ends_with("ing") && !matches!(&*verb.word, "nothing" | "something" | "anything" | "everything" | "willing" | "interesting" | "boring");
+        let doing = verb.word.len() > 4
+            && verb.word.ends_with("ing")
+            && !matches!(
+                &*verb.word,
+                "nothing" | "something" | "anything" | "everything" | "willing" | "interesting" | "boring"
+            );
         if token.is("was") || token.is("were") {
             found.tense = Tense::Past;
         }
@@ -165,10 +188,13 @@ fn main_verb<'w>(tokens: &'w [Token<'_>], at: usize, found: &mut Predicate<'w>) 
     while token.in_class(BE) || token.in_class(HAVE) && !found.negated {
         let Some(next) = tokens.get(found.verb + 1) else { return };
         let longer = next.is("no") && tokens.get(found.verb + 2).is_some_and(|next| next.is("longer"));
-        let counts = next.in_class(ADVERB) && tokens.get(found.verb + 2).is_some_and(|next| next.in_class(NUMBER) || next.has_digit());
+        let counts = next.in_class(ADVERB)
+            && tokens.get(found.verb + 2).is_some_and(|next| next.in_class(NUMBER) || next.has_digit());
         if longer {
             found.ended = true;
-        } else if !(next.in_class(NOT | NEVER) || next.in_class(ADVERB | NOW) && !counts && tokens.get(found.verb + 2).is_some() && !next.in_class(DET)) {
+        } else if !(next.in_class(NOT | NEVER)
+            || next.in_class(ADVERB | NOW) && !counts && tokens.get(found.verb + 2).is_some() && !next.in_class(DET))
+        {
             return;
         }
         found.negated |= longer || next.in_class(NOT | NEVER);
@@ -179,7 +205,8 @@ fn main_verb<'w>(tokens: &'w [Token<'_>], at: usize, found: &mut Predicate<'w>) 
 
 fn after_adverbs(tokens: &[Token<'_>], at: usize) -> usize {
     let mut at = at;
-    while tokens.get(at).is_some_and(|token| token.in_class(NOT | NEVER) || is_adverb(token) && !token.in_class(NUMBER)) {
+    while tokens.get(at).is_some_and(|token| token.in_class(NOT | NEVER) || is_adverb(token) && !token.in_class(NUMBER))
+    {
         at += 1;
     }
     at
@@ -190,11 +217,17 @@ fn is_participle(token: &Token<'_>) -> bool {
     if token.in_class(BE) {
         return word == "been";
     }
-    let bare = matches!(word, "cut" | "put" | "quit" | "let" | "read" | "become" | "come" | "run" | "had" | "done" | "left" | "hurt");
+    let bare = matches!(
+        word,
+        "cut" | "put" | "quit" | "let" | "read" | "become" | "come" | "run" | "had" | "done" | "left" | "hurt"
+    );
     bare || LEXICON.is_past(token) && !token.in_class(DET | NUMBER) && word != "red"
 }
 
 /// Whether "going to" is followed by a verb rather than a place.
 fn is_bare(token: &Token<'_>) -> bool {
-    !token.mark && !token.capital && !token.in_class(DET | NUMBER | PREPOSITION | SUBJECT) && !matches!(&*token.word, "bed" | "work" | "school" | "church")
+    !token.mark
+        && !token.capital
+        && !token.in_class(DET | NUMBER | PREPOSITION | SUBJECT)
+        && !matches!(&*token.word, "bed" | "work" | "school" | "church")
 }

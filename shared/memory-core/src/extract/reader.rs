@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use super::clause::{Clause, Link, Sentence, clauses, sentences};
 use super::lexicon::{
-    ADVERB, AUXILIARY, COORDINATOR, LEXICON, NO, NOT, NOW, NUMBER, OPENER, POSSESSIVE, PREPOSITION, Phrase, REPORT, SUBJECT,
-    SUBORDINATE, TIME, WH, WISH,
+    ADVERB, AUXILIARY, COORDINATOR, LEXICON, NO, NOT, NOW, NUMBER, OPENER, POSSESSIVE, PREPOSITION, Phrase, REPORT,
+    SUBJECT, SUBORDINATE, TIME, WH, WISH,
 };
 use super::pattern::Kind;
 use super::predicate::{Predicate, Tense, predicate};
@@ -53,16 +53,8 @@ struct Opening {
 pub(super) fn read(text: &str, before: Option<&str>) -> Vec<Statement> {
     let tokens = without_quotes(tokens(text));
     let sentences = sentences(&tokens);
-    let mut reader = Reader {
-        text,
-        tokens,
-        before,
-        out: Vec::new(),
-        sentence: 0..0,
-        cue: Cue::None,
-        denied: None,
-        topic: None,
-    };
+    let mut reader =
+        Reader { text, tokens, before, out: Vec::new(), sentence: 0..0, cue: Cue::None, denied: None, topic: None };
     let mut cued_at = 0;
     for (place, sentence) in sentences.iter().enumerate() {
         if place > cued_at + 1 {
@@ -178,9 +170,9 @@ impl Reader<'_> {
             if token.mark {
                 opening.from += 1;
             } else if token.in_class(NO) {
-                let cued = next.is_some_and(|next| {
-                    next.mark || next.in_class(SUBJECT | NO | OPENER | POSSESSIVE | COORDINATOR)
-                }) || next.is_none();
+                let cued = next
+                    .is_some_and(|next| next.mark || next.in_class(SUBJECT | NO | OPENER | POSSESSIVE | COORDINATOR))
+                    || next.is_none();
                 if !cued {
                     return opening;
                 }
@@ -203,13 +195,18 @@ impl Reader<'_> {
                 if opening.wrong || opening.drop {
                     return opening;
                 }
-                if phrase == Phrase::New && !self.tokens[..end].get(opening.from).is_some_and(|token| token.in_class(SUBJECT)) {
+                if phrase == Phrase::New
+                    && !self.tokens[..end].get(opening.from).is_some_and(|token| token.in_class(SUBJECT))
+                {
                     opening.from = self.after_adjunct(opening.from, end).unwrap_or(opening.from);
                 }
-            } else if token.in_class(OPENER | COORDINATOR | ADVERB | NOW) && !token.in_class(AUXILIARY | NOT | SUBJECT) {
+            } else if token.in_class(OPENER | COORDINATOR | ADVERB | NOW) && !token.in_class(AUXILIARY | NOT | SUBJECT)
+            {
                 opening.new |= token.in_class(NOW);
                 opening.from += 1;
-            } else if token.in_class(PREPOSITION | TIME | NUMBER) || matches!(&*token.word, "every" | "next" | "last" | "this" | "most" | "each" | "rather" | "instead") {
+            } else if token.in_class(PREPOSITION | TIME | NUMBER)
+                || matches!(&*token.word, "every" | "next" | "last" | "this" | "most" | "each" | "rather" | "instead")
+            {
                 let Some(after) = self.after_adjunct(at + 1, end) else { return opening };
                 opening.from = after;
                 return opening;
@@ -236,7 +233,9 @@ impl Reader<'_> {
         let scope = Scope { start: clause.from, from, to, new, ended: ending.end, conditional };
         if matches!(&*first.word, "i" | "we") {
             let verb = if self.tokens[from + 1..to].first().is_some_and(|next| next.is("and")) {
-                (from + 1..to).find(|at| self.tokens[*at].in_class(AUXILIARY) || LEXICON.is_known_verb(&LEXICON.lemma(&self.tokens[*at])))
+                (from + 1..to).find(|at| {
+                    self.tokens[*at].in_class(AUXILIARY) || LEXICON.is_known_verb(&LEXICON.lemma(&self.tokens[*at]))
+                })
             } else {
                 Some(from + 1)
             };
@@ -283,12 +282,38 @@ impl Reader<'_> {
         }
         let word = first.word.as_ref();
         let denied = next.in_class(NOT) && matches!(word, "can" | "do" | "could" | "have" | "will" | "am");
-        let stated = matches!(word, "love" | "hate" | "prefer" | "adore" | "enjoy" | "loathe" | "detest" | "will" | "going" | "planning" | "trying") && !next.mark;
+        let stated = matches!(
+            word,
+            "love"
+                | "hate"
+                | "prefer"
+                | "adore"
+                | "enjoy"
+                | "loathe"
+                | "detest"
+                | "will"
+                | "going"
+                | "planning"
+                | "trying"
+        ) && !next.mark;
         let future = word != "going" || next.is("to");
-        let trying = word == "no" && next.is("longer") || word == "not" && (next.in_class(SUBJECT) || next.is("a") || next.word.ends_with("ing"));
-        let past = LEXICON.is_past(first) && known && !first.in_class(AUXILIARY) && !matches!(word, "left" | "found" | "made" | "used" | "thought" | "said" | "told" | "got" | "heard" | "saw") || word == "got" && next.is("a");
+        let trying = word == "no" && next.is("longer")
+            || word == "not" && (next.in_class(SUBJECT) || next.is("a") || next.word.ends_with("ing"));
+        let past = LEXICON.is_past(first)
+            && known
+            && !first.in_class(AUXILIARY)
+            && !matches!(
+                word,
+                "left" | "found" | "made" | "used" | "thought" | "said" | "told" | "got" | "heard" | "saw"
+            )
+            || word == "got" && next.is("a");
         let allergic = word == "allergic" && next.is("to");
-        denied || stated && future && !next.is("it") || trying || past && !next.in_class(SUBJECT & !super::lexicon::DET) && !next.is("by") || allergic || word == "never" && LEXICON.is_past(next)
+        denied
+            || stated && future && !next.is("it")
+            || trying
+            || past && !next.in_class(SUBJECT & !super::lexicon::DET) && !next.is("by")
+            || allergic
+            || word == "never" && LEXICON.is_past(next)
     }
 
     /// What the speaker says of himself, with the verb group from `verb` on.
@@ -305,7 +330,14 @@ impl Reader<'_> {
     fn drafts(&self, tokens: &[Token<'_>], scope: Scope, verb: usize) -> Option<Draft> {
         if tokens.get(verb).is_some_and(|token| token.is("allergic")) {
             let value = super::value::value(tokens, verb + 2, Extent::Phrase);
-            return Some(Draft { act: Act::Fact, attribute: "allergy".to_owned(), value, negated: false, single: false, confidence: SURE });
+            return Some(Draft {
+                act: Act::Fact,
+                attribute: "allergy".to_owned(),
+                value,
+                negated: false,
+                single: false,
+                confidence: SURE,
+            });
         }
         let mut predicate = predicate(tokens, verb)?;
         predicate.negated |= scope.ended && predicate.negated || scope.ended;
@@ -323,22 +355,45 @@ impl Reader<'_> {
             return future(tokens, scope, predicate);
         }
         if let Some(can) = predicate.can {
-            let rules = LEXICON.rules_of(&tokens[can].word).iter().chain(if predicate.negated { LEXICON.rules_of("can") } else { &[] });
-            let fitted = rules.filter(|rule| predicate.negated || rule.kind == Kind::Like).find_map(|rule| Some((rule, rule.fit(tokens, predicate.verb)?)));
+            let rules = LEXICON.rules_of(&tokens[can].word).iter().chain(if predicate.negated {
+                LEXICON.rules_of("can")
+            } else {
+                &[]
+            });
+            let fitted = rules
+                .filter(|rule| predicate.negated || rule.kind == Kind::Like)
+                .find_map(|rule| Some((rule, rule.fit(tokens, predicate.verb)?)));
             if let Some((rule, found)) = fitted {
                 return draft(tokens, scope, predicate, rule, found);
             }
-            let skill = matches!(&*predicate.lemma, "speak" | "play" | "drive" | "cook" | "swim" | "sing" | "ride" | "read" | "eat" | "type");
-            if !predicate.negated && (tokens[can].is("could") || !skill || predicate.lemma == "eat" && !tokens[can + 1].is("only")) {
+            let skill = matches!(
+                &*predicate.lemma,
+                "speak" | "play" | "drive" | "cook" | "swim" | "sing" | "ride" | "read" | "eat" | "type"
+            );
+            if !predicate.negated
+                && (tokens[can].is("could") || !skill || predicate.lemma == "eat" && !tokens[can + 1].is("only"))
+            {
                 return None;
             }
         }
-        if self.cue == Cue::Wrong && !predicate.negated && matches!(&*predicate.lemma, "say" | "mean" | "write" | "ask" | "want" | "type" | "need") {
-            let from = predicate.verb + 1 + usize::from(tokens.get(predicate.verb + 1).is_some_and(|next| next.is("for")));
+        if self.cue == Cue::Wrong
+            && !predicate.negated
+            && matches!(&*predicate.lemma, "say" | "mean" | "write" | "ask" | "want" | "type" | "need")
+        {
+            let from =
+                predicate.verb + 1 + usize::from(tokens.get(predicate.verb + 1).is_some_and(|next| next.is("for")));
             let value = super::value::value(tokens, from, Extent::Phrase);
-            return Some(Draft { act: Act::Correction, attribute: "said".to_owned(), value, negated: false, single: true, confidence: SURE });
+            return Some(Draft {
+                act: Act::Correction,
+                attribute: "said".to_owned(),
+                value,
+                negated: false,
+                single: true,
+                confidence: SURE,
+            });
         }
-        let progressive = if predicate.progressive { LEXICON.rules_of(&format!("{}+ing", predicate.lemma)) } else { &[] };
+        let progressive =
+            if predicate.progressive { LEXICON.rules_of(&format!("{}+ing", predicate.lemma)) } else { &[] };
         let rules = progressive.iter().chain(LEXICON.rules_of(&predicate.lemma));
         let fitted = rules.clone().find_map(|rule| Some((rule, rule.fit(tokens, predicate.verb + 1)?)));
         if let Some((rule, found)) = fitted {
@@ -372,8 +427,11 @@ fn future(tokens: &[Token<'_>], scope: Scope, predicate: &Predicate<'_>) -> Opti
     let time = has_time(&tokens[scope.start..]);
     let next = tokens.get(predicate.verb + 1);
     let empty = match &*predicate.lemma {
-        "see" | "think" | "pass" | "bet" | "guess" | "admit" | "say" | "be" | "need" | "have" | "wait" | "assume" | "know" | "miss" | "like" | "love" | "want" | "find" | "live" | "die" | "regret" => {
-            !time && !(predicate.negated && predicate.lemma == "miss") && !(predicate.lemma == "be" && next.is_some_and(|next| next.word.ends_with("ing")))
+        "see" | "think" | "pass" | "bet" | "guess" | "admit" | "say" | "be" | "need" | "have" | "wait" | "assume"
+        | "know" | "miss" | "like" | "love" | "want" | "find" | "live" | "die" | "regret" => {
+            !time
+                && !(predicate.negated && predicate.lemma == "miss")
+                && !(predicate.lemma == "be" && next.is_some_and(|next| next.word.ends_with("ing")))
         }
         "forget" => !next.is_some_and(|next| next.is("to")),
         _ => next.is_none() && !time,
@@ -381,16 +439,40 @@ fn future(tokens: &[Token<'_>], scope: Scope, predicate: &Predicate<'_>) -> Opti
     if empty || next.is_some_and(|next| next.mark) && !time {
         return None;
     }
-    let habit = predicate.negated && matches!(&*predicate.lemma, "eat" | "drink" | "wear" | "use" | "touch" | "watch" | "fly" | "tolerate" | "accept" | "buy");
+    let habit = predicate.negated
+        && matches!(
+            &*predicate.lemma,
+            "eat" | "drink" | "wear" | "use" | "touch" | "watch" | "fly" | "tolerate" | "accept" | "buy"
+        );
     let value = super::value::value(tokens, predicate.verb, Extent::Plan);
     if habit && !time {
         let value = super::value::value(tokens, predicate.verb + 1, Extent::Phrase);
-        return Some(Draft { act: Act::Negation, attribute: predicate.lemma.to_string(), value, negated: true, single: false, confidence: SURE });
+        return Some(Draft {
+            act: Act::Negation,
+            attribute: predicate.lemma.to_string(),
+            value,
+            negated: true,
+            single: false,
+            confidence: SURE,
+        });
     }
-    Some(Draft { act: Act::Commitment, attribute: "plan".to_owned(), value, negated: predicate.negated, single: false, confidence: SURE })
+    Some(Draft {
+        act: Act::Commitment,
+        attribute: "plan".to_owned(),
+        value,
+        negated: predicate.negated,
+        single: false,
+        confidence: SURE,
+    })
 }
 
-fn draft(tokens: &[Token<'_>], scope: Scope, predicate: &Predicate<'_>, rule: &super::pattern::Rule, found: super::pattern::Found) -> Option<Draft> {
+fn draft(
+    tokens: &[Token<'_>],
+    scope: Scope,
+    predicate: &Predicate<'_>,
+    rule: &super::pattern::Rule,
+    found: super::pattern::Found,
+) -> Option<Draft> {
     let said = &tokens[scope.start..];
     let time = has_time(said);
     if rule.kind == Kind::Fix && tokens.get(predicate.verb + 1).is_none_or(|next| next.mark) {
@@ -405,7 +487,13 @@ fn draft(tokens: &[Token<'_>], scope: Scope, predicate: &Predicate<'_>, rule: &s
         attribute = predicate.lemma.to_string();
     }
     let single = rule.single && act != Act::Commitment;
-    let extent = if act == Act::Commitment { Extent::Plan } else if single { Extent::Single } else { Extent::Phrase };
+    let extent = if act == Act::Commitment {
+        Extent::Plan
+    } else if single {
+        Extent::Single
+    } else {
+        Extent::Phrase
+    };
     let end = if found.closed { found.value.end } else { tokens.len() };
     let mut value = super::value::value(&tokens[..end], found.value.start, extent);
     if let Some(old) = found.old {
@@ -426,7 +514,8 @@ fn draft(tokens: &[Token<'_>], scope: Scope, predicate: &Predicate<'_>, rule: &s
     if attribute == "role" && tokens[value.words.clone()].iter().any(|token| token.in_class(super::lexicon::JOB)) {
         attribute = "job".to_owned();
     }
-    let past = predicate.tense == Tense::Former || predicate.tense == Tense::Past && single && act == Act::Fact && !attribute.starts_with("birth");
+    let past = predicate.tense == Tense::Former
+        || predicate.tense == Tense::Past && single && act == Act::Fact && !attribute.starts_with("birth");
     if past && !negated {
         attribute = format!("former_{attribute}");
     }
@@ -436,7 +525,10 @@ fn draft(tokens: &[Token<'_>], scope: Scope, predicate: &Predicate<'_>, rule: &s
 /// "I'm Petra", "I'm Swedish": a name, unless it is where people come from.
 fn name_or_origin(words: &[Token<'_>], negated: bool) -> Option<String> {
     let first = words.first()?;
-    let people = ["ish", "ese", "ian", "ican", "ean", "uan", "ss", "utch", "ench", "reek", "zech", "sh", "aqi", "aeli", "ani", "hai", "inn", "dane", "erman", "oman", "roat", "erb", "urk", "ole", "weed"];
+    let people = [
+        "ish", "ese", "ian", "ican", "ean", "uan", "ss", "utch", "ench", "reek", "zech", "sh", "aqi", "aeli", "ani",
+        "hai", "inn", "dane", "erman", "oman", "roat", "erb", "urk", "ole", "weed",
+    ];
     let origin = people.iter().any(|ending| first.word.ends_with(ending)) && words.len() <= 2;
     if origin {
         return Some("origin".to_owned());
@@ -447,7 +539,14 @@ fn name_or_origin(words: &[Token<'_>], negated: bool) -> Option<String> {
 
 fn planned(tokens: &[Token<'_>], predicate: &Predicate<'_>) -> Draft {
     let value = super::value::value(tokens, predicate.verb, Extent::Plan);
-    Draft { act: Act::Commitment, attribute: "plan".to_owned(), value, negated: false, single: false, confidence: LIKELY }
+    Draft {
+        act: Act::Commitment,
+        attribute: "plan".to_owned(),
+        value,
+        negated: false,
+        single: false,
+        confidence: LIKELY,
+    }
 }
 
 /// What a verb that no table knows says: a habit, or what is not done.
@@ -472,7 +571,12 @@ fn general(tokens: &[Token<'_>], predicate: &Predicate<'_>) -> Option<Draft> {
         return Some(planned(tokens, predicate));
     }
     let next = tokens.get(predicate.verb + 1);
-    if next.is_some_and(|next| matches!(&*next.word, "it" | "that" | "this" | "you" | "your" | "so" | "what" | "if" | "whether" | "how" | "why") || next.mark) {
+    if next.is_some_and(|next| {
+        matches!(
+            &*next.word,
+            "it" | "that" | "this" | "you" | "your" | "so" | "what" | "if" | "whether" | "how" | "why"
+        ) || next.mark
+    }) {
         return None;
     }
     let mut value = super::value::value(tokens, predicate.verb + 1, Extent::Phrase);

@@ -27,14 +27,26 @@ pub(super) struct Draft {
 }
 
 /// The act and the attribute of a kind that is told with a predicate; nothing if it then says nothing.
-pub(super) fn told(kind: Kind, attribute: &str, predicate: &Predicate<'_>, past: bool, time: bool) -> Option<(Act, String, bool)> {
+pub(super) fn told(
+    kind: Kind,
+    attribute: &str,
+    predicate: &Predicate<'_>,
+    past: bool,
+    time: bool,
+) -> Option<(Act, String, bool)> {
     let negated = predicate.negated;
     let own = |act: Act| Some((act, attribute.to_owned(), negated));
     let lemma = |act: Act| Some((act, predicate.lemma.to_string(), negated));
     let lasts = match predicate.tense {
         Tense::Present | Tense::Former | Tense::Future => true,
         Tense::Past => past || predicate.habit,
-        Tense::Perfect => past || predicate.progressive || predicate.habit || negated || stative(&predicate.lemma) || attribute == "condition",
+        Tense::Perfect => {
+            past || predicate.progressive
+                || predicate.habit
+                || negated
+                || stative(&predicate.lemma)
+                || attribute == "condition"
+        }
     };
     match kind {
         Kind::Nothing => None,
@@ -49,7 +61,11 @@ pub(super) fn told(kind: Kind, attribute: &str, predicate: &Predicate<'_>, past:
         Kind::Fact => own(Act::Fact),
         Kind::Change if predicate.tense == Tense::Former => None,
         Kind::Change if predicate.tense == Tense::Present && !predicate.progressive && predicate.lemma != "be" => {
-            if negated { lemma(Act::Negation) } else { lemma(Act::Fact).filter(|_| !predicate.lemma.is_empty()) }
+            if negated {
+                lemma(Act::Negation)
+            } else {
+                lemma(Act::Fact).filter(|_| !predicate.lemma.is_empty())
+            }
         }
         Kind::Change if negated => own(Act::Negation),
         Kind::Change => own(Act::Change),
@@ -70,7 +86,21 @@ pub(super) fn told(kind: Kind, attribute: &str, predicate: &Predicate<'_>, past:
 
 /// Verbs whose perfect says what is still so.
 fn stative(lemma: &str) -> bool {
-    matches!(lemma, "be" | "have" | "live" | "work" | "own" | "know" | "belong" | "suffer" | "run" | "speak" | "love" | "like" | "hate")
+    matches!(
+        lemma,
+        "be" | "have"
+            | "live"
+            | "work"
+            | "own"
+            | "know"
+            | "belong"
+            | "suffer"
+            | "run"
+            | "speak"
+            | "love"
+            | "like"
+            | "hate"
+    )
 }
 
 /// Whether a time that is still to come, or a date, is said.
@@ -85,12 +115,15 @@ pub(super) fn has_time(tokens: &[Token<'_>]) -> bool {
 
 /// Whether what is told in the present lies ahead: "tomorrow", "next week", "on Friday".
 pub(super) fn lies_ahead(tokens: &[Token<'_>]) -> bool {
-    if tokens.iter().any(|token| matches!(&*token.word, "every" | "since" | "usually" | "always" | "each" | "last" | "ago" | "days")) {
+    if tokens.iter().any(|token| {
+        matches!(&*token.word, "every" | "since" | "usually" | "always" | "each" | "last" | "ago" | "days")
+    }) {
         return false;
     }
     let ahead = |pair: &[Token<'_>]| {
         let [first, second] = pair else { return false };
-        matches!(&*first.word, "on" | "at" | "in" | "this" | "by" | "the") && (second.in_class(TIME) && !second.word.ends_with('s') || second.has_digit())
+        matches!(&*first.word, "on" | "at" | "in" | "this" | "by" | "the")
+            && (second.in_class(TIME) && !second.word.ends_with('s') || second.has_digit())
     };
     let words = ["tomorrow", "tonight", "next", "soon", "later", "tmrw", "tmr", "upcoming"];
     tokens.iter().any(|token| words.contains(&&*token.word)) || tokens.windows(2).any(ahead)
@@ -103,7 +136,8 @@ impl Reader<'_> {
             return String::new();
         }
         let said = &self.text[self.tokens[start].span.start..self.tokens[end - 1].span.end];
-        said.trim_matches(|edge: char| edge.is_whitespace() || matches!(edge, '"' | '*' | '_' | '“' | '”' | '`')).to_owned()
+        said.trim_matches(|edge: char| edge.is_whitespace() || matches!(edge, '"' | '*' | '_' | '“' | '”' | '`'))
+            .to_owned()
     }
 
     /// The value that begins at `from` in the clause that ends at `to`.
@@ -119,13 +153,18 @@ impl Reader<'_> {
         }
         let old = draft.value.old.as_ref().map(|old| self.words(old)).filter(|old| !old.is_empty());
         let mut act = draft.act;
-        let contrast = old.is_some() && draft.value.contrast && (self.cue >= Cue::Soft || draft.single && act == Act::Fact || self.alike(&draft.value));
+        let contrast = old.is_some()
+            && draft.value.contrast
+            && (self.cue >= Cue::Soft || draft.single && act == Act::Fact || self.alike(&draft.value));
         let cued = if draft.negated { self.cue >= Cue::Correct } else { self.cue >= Cue::No };
         if act != Act::Commitment && (contrast && act != Act::Preference || cued) {
             act = Act::Correction;
         }
         let mut old = old;
-        if let Some(denied) = self.denied.take().filter(|denied| denied.attribute == draft.attribute && !draft.negated && draft.act != Act::Commitment)
+        if let Some(denied) = self
+            .denied
+            .take()
+            .filter(|denied| denied.attribute == draft.attribute && !draft.negated && draft.act != Act::Commitment)
             && (draft.single || self.cue >= Cue::No || denied.single)
         {
             self.out.truncate(denied.place);
@@ -133,10 +172,17 @@ impl Reader<'_> {
             act = Act::Correction;
         }
         if draft.negated && act != Act::Correction {
-            let denied = Denied { attribute: draft.attribute.clone(), value: said.clone(), single: draft.single, place: self.out.len() };
+            let denied = Denied {
+                attribute: draft.attribute.clone(),
+                value: said.clone(),
+                single: draft.single,
+                place: self.out.len(),
+            };
             self.denied = Some(denied);
         }
-        let known = |known: &Statement| known.sentence == self.sentence && known.attribute == draft.attribute && known.value == said;
+        let known = |known: &Statement| {
+            known.sentence == self.sentence && known.attribute == draft.attribute && known.value == said
+        };
         if self.out.iter().any(known) {
             return true;
         }

@@ -3,7 +3,9 @@
 use std::ops::Range;
 
 use super::clause::starts_clause;
-use super::lexicon::{ADJUNCT, ADVERB, COORDINATOR, DET, FILLER, LEXICON, NOT, NOW, NUMBER, OPENER, PREPOSITION, Phrase, SUBORDINATE};
+use super::lexicon::{
+    ADJUNCT, ADVERB, COORDINATOR, DET, FILLER, LEXICON, NOT, NOW, NUMBER, OPENER, PREPOSITION, Phrase, SUBORDINATE,
+};
 use super::token::Token;
 
 /// How much may belong to a value.
@@ -30,7 +32,10 @@ pub(super) struct Value {
 pub(super) fn value(tokens: &[Token<'_>], from: usize, extent: Extent) -> Value {
     let end = tokens.len();
     let mut start = from;
-    while start < end && (tokens[start].mark || extent != Extent::Plan && tokens[start].in_class(ADVERB | NOW) && !tokens[start].is("only")) {
+    while start < end
+        && (tokens[start].mark
+            || extent != Extent::Plan && tokens[start].in_class(ADVERB | NOW) && !tokens[start].is("only"))
+    {
         start += 1;
     }
     let mut value = Value::default();
@@ -70,9 +75,18 @@ fn replaced(tokens: &[Token<'_>], at: usize, start: usize) -> Option<(usize, boo
     match &*token.word {
         "," | "-" | "–" | "—" if word(at + 1) == "and" && word(at + 2) == "not" => Some((at + 3, true)),
         "," | "-" | "–" | "—" if word(at + 1) == "not" => Some((at + 2, true)),
-        "," if matches!(word(at + 1), "rather" | "instead") && matches!(word(at + 2), "than" | "of") => Some((at + 3, true)),
+        "," if matches!(word(at + 1), "rather" | "instead") && matches!(word(at + 2), "than" | "of") => {
+            Some((at + 3, true))
+        }
         "and" if word(at + 1) == "not" => Some((at + 2, true)),
-        "not" if !matches!(word(at - 1), "to" | "do" | "does" | "can" | "could" | "is" | "am" | "are" | "was" | "but") => Some((at + 1, true)),
+        "not"
+            if !matches!(
+                word(at - 1),
+                "to" | "do" | "does" | "can" | "could" | "is" | "am" | "are" | "was" | "but"
+            ) =>
+        {
+            Some((at + 1, true))
+        }
         "instead" if word(at + 1) == "of" => Some((at + 2, false)),
         "rather" if word(at + 1) == "than" => Some((at + 2, false)),
         _ => None,
@@ -81,7 +95,9 @@ fn replaced(tokens: &[Token<'_>], at: usize, start: usize) -> Option<(usize, boo
 }
 
 fn old_end(tokens: &[Token<'_>], from: usize) -> usize {
-    (from..tokens.len()).find(|at| tokens[*at].mark && !tokens[*at].is("\"") || tokens[*at].in_class(SUBORDINATE)).unwrap_or(tokens.len())
+    (from..tokens.len())
+        .find(|at| tokens[*at].mark && !tokens[*at].is("\"") || tokens[*at].in_class(SUBORDINATE))
+        .unwrap_or(tokens.len())
 }
 
 fn stops(tokens: &[Token<'_>], at: usize, extent: Extent) -> bool {
@@ -101,9 +117,18 @@ fn stops(tokens: &[Token<'_>], at: usize, extent: Extent) -> bool {
         && (token.in_class(ADJUNCT) && !token.is("during")
             || token.in_class(NOW | OPENER) && !token.is("right")
             || matches!(&*token.word, "with" | "these")
-            || token.is("for") && next.is_some_and(|next| number(next) || next.in_class(DET) || matches!(&*next.word, "almost" | "about" | "over" | "many" | "years" | "now" | "work"))
+            || token.is("for")
+                && next.is_some_and(|next| {
+                    number(next)
+                        || next.in_class(DET)
+                        || matches!(&*next.word, "almost" | "about" | "over" | "many" | "years" | "now" | "work")
+                })
             || token.is("in") && next.is_some_and(number)
-            || token.in_class(PREPOSITION) && next.is_some_and(|next| next.in_class(DET) && tokens.get(at + 2).is_some_and(|noun| matches!(&*noun.word, "moment" | "time"))))
+            || token.in_class(PREPOSITION)
+                && next.is_some_and(|next| {
+                    next.in_class(DET)
+                        && tokens.get(at + 2).is_some_and(|noun| matches!(&*noun.word, "moment" | "time"))
+                }))
 }
 
 /// Whether a mark within a value only joins its words: in a list, in an apposition, in quotes.
@@ -113,14 +138,20 @@ fn continues(tokens: &[Token<'_>], at: usize, end: usize, extent: Extent) -> boo
         "," => {
             let next = &tokens[at + 1..end];
             let Some(first) = next.first() else { return false };
-            if first.in_class(OPENER | FILLER) && !first.in_class(COORDINATOR) || first.in_class(SUBORDINATE) || starts_clause(tokens, at + 1, end, true) {
+            if first.in_class(OPENER | FILLER) && !first.in_class(COORDINATOR)
+                || first.in_class(SUBORDINATE)
+                || starts_clause(tokens, at + 1, end, true)
+            {
                 return false;
             }
             let stretch = next.iter().position(|token| token.is(",")).unwrap_or(next.len());
             let joined = next.iter().take(6).any(|token| matches!(&*token.word, "and" | "or" | "&"));
             let apposed = first.in_class(DET) && next.iter().take(4).any(|token| token.capital);
             let proper = first.capital || first.has_digit() || apposed;
-            joined || proper && stretch <= 4 || stretch < next.len() && stretch <= 3 || extent == Extent::Plan && first.in_class(super::lexicon::TIME | PREPOSITION)
+            joined
+                || proper && stretch <= 4
+                || stretch < next.len() && stretch <= 3
+                || extent == Extent::Plan && first.in_class(super::lexicon::TIME | PREPOSITION)
         }
         _ => false,
     }
@@ -134,7 +165,9 @@ pub(super) fn trim(tokens: &[Token<'_>], words: Range<usize>) -> Range<usize> {
     }
     while end > start {
         let last = &tokens[end - 1];
-        let empty = last.mark || last.in_class(COORDINATOR | NOT) || last.in_class(DET & !NUMBER) && matches!(&*last.word, "a" | "an" | "the" | "that");
+        let empty = last.mark
+            || last.in_class(COORDINATOR | NOT)
+            || last.in_class(DET & !NUMBER) && matches!(&*last.word, "a" | "an" | "the" | "that");
         if !empty {
             break;
         }

@@ -45,12 +45,14 @@ fn said(number: u64, text: &str, days_ago: &[i64]) -> Memory {
         updated_at: time,
         expires_at: None,
         status: Status::Active,
+        part_of: None,
         superseded_by: None,
         salience: 500,
         confidence: 1_000,
         emotion: None,
         origin: Origin::User,
         pinned: false,
+        critical: false,
         sources,
         reinforced: 0,
         useful: 0,
@@ -176,7 +178,14 @@ fn forget(memories: Vec<MemoryId>) -> Turn {
         control: Some(Box::new(Control::Forget { scope, floor: None })),
     };
     let salience = crate::salience::Salience::default();
-    Turn { seq: Seq::new(99), arrived: now(), event: std::sync::Arc::new(event), salience, unkept: None }
+    Turn {
+        seq: Seq::new(99),
+        arrived: now(),
+        event: std::sync::Arc::new(event),
+        salience,
+        unkept: None,
+        candidates: Vec::new(),
+    }
 }
 
 #[test]

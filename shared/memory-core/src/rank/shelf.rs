@@ -42,6 +42,12 @@ pub(super) struct Entry {
     pub(super) speaker: Option<u32>,
     pub(super) id: Option<MemoryId>,
     pub(super) time: Timestamp,
+    /// From when on it holds no longer.
+    pub(super) until: Option<Timestamp>,
+    /// What holds since then.
+    pub(super) heir: Option<MemoryId>,
+    /// In days: see [`super::half_life`].
+    pub(super) half_life: i64,
     pub(super) salience: u16,
     pub(super) reinforcement: u16,
 }
@@ -55,13 +61,62 @@ pub(super) struct Place<'a> {
     pub(super) role: Role,
     pub(super) id: Option<MemoryId>,
     pub(super) time: Timestamp,
+    /// From when on it holds no longer.
+    pub(super) until: Option<Timestamp>,
+    /// What holds since then.
+    pub(super) heir: Option<MemoryId>,
+    /// In days: see [`super::half_life`].
+    pub(super) half_life: i64,
     pub(super) salience: u16,
     pub(super) reinforcement: u16,
 }
 
-/// The texts of a bank, or the turns that are not consolidated yet, ready to be ranked.
+impl Entry {
+    /// Whether it holds no longer.
+    pub(super) fn has_ended(&self, now: Timestamp) -> bool {
+        self.until.is_some_and(|until| until <= now)
+    }
+}
+
+/// The memories of a bank, ready to be ranked. What was read out of others, or sums them up, is apart: it would count
+/// their words twice, and stand between neighbours. It is measured with the others.
+#[derive(Clone, Debug)]
+pub struct Shelves {
+    pub(super) said: Shelf,
+    pub(super) derived: Shelf,
+}
+
+impl Shelves {
+    pub(crate) fn new(embed: &'static dyn Embed) -> Self {
+        Self { said: Shelf::new(embed), derived: Shelf::new(embed) }
+    }
+
+    /// Puts a memory at a slot, instead of what was there.
+    pub(crate) fn put(&mut self, slot: usize, memory: &Memory, lexicon: &mut Lexicon) {
+        self.remove(slot);
+        let shelf = if memory.part_of.is_none() { &mut self.said } else { &mut self.derived };
+        shelf.put(slot, memory, lexicon);
+    }
+
+    /// Takes the memory at a slot away.
+    pub(crate) fn remove(&mut self, slot: usize) {
+        self.said.remove(slot);
+        self.derived.remove(slot);
+    }
+
+    pub(crate) fn settle(&mut self) {
+        self.said.settle(None);
+        self.derived.settle(Some(&self.said));
+    }
+
+    pub(crate) fn weight(&self) -> usize {
+        self.said.weight() + self.derived.weight()
+    }
+}
+
+/// Texts with all that ranking needs of them: of a bank, or the turns that are not consolidated yet.
 #[derive(Clone)]
-pub struct Shelf {
+pub(crate) struct Shelf {
     embed: &'static dyn Embed,
     pub(super) entries: Vec<Option<Entry>>,
     pub(super) vectors: Vec<[i8; DIMENSION]>,
@@ -116,8 +171,7 @@ impl Shelf {
         }
     }
 
-    /// Puts a memory at a slot, instead of what was there.
-    pub(crate) fn put(&mut self, slot: usize, memory: &Memory, lexicon: &mut Lexicon) {
+    fn put(&mut self, slot: usize, memory: &Memory, lexicon: &mut Lexicon) {
         let repeats = i64::from(memory.reinforced) + i64::from(memory.useful);
         let place = Place {
             session: memory.session_id.as_deref(),
@@ -126,6 +180,9 @@ impl Shelf {
             role: memory.role,
             id: Some(memory.id),
             time: memory.event_time,
+            until: memory.valid_to,
+            heir: memory.superseded_by,
+            half_life: super::half_life(memory),
             salience: if memory.pinned { 1_000 } else { memory.salience },
             reinforcement: u16::try_from((repeats * 200).clamp(0, 1_000)).expect("clamped to 1000"),
         };
@@ -166,6 +223,9 @@ impl Shelf {
             speaker,
             id: place.id,
             time: place.time,
+            until: place.until,
+            heir: place.heir,
+            half_life: place.half_life,
             salience: place.salience,
             reinforcement: place.reinforcement,
         });

@@ -11,7 +11,7 @@
 //! | date | the day of the text, or one that it speaks of, is near a day asked about |
 //! | answers | BM25 of the text just before, if that asks something |
 //! | form | a time for a question that asks when, a number for one that asks how many |
-//! | role | against what the user did not say himself, the longer the more; not if the question is about it |
+//! | role | against what the user did not say himself, the longer the more (not if the question is about it), and against what no longer holds |
 //!
 //! Shares of the question, not ranks or deviations: they mean the same in a bank of fifty texts and of ten thousand.
 
@@ -143,9 +143,9 @@ impl Found {
             weights::DATE * date(question, entry) / 1_000,
             weights::ANSWERS * share(self.asked_before[slot]) / 1_000,
             1_000 * form(question, entry),
-            weights::ROLE * role(question, entry) / 1_000,
+            weights::ROLE * role(question, entry) / 1_000 - ended(entry, now),
             own(weights::SALIENCE, entry.salience),
-            own(weights::RECENCY, recency(entry.time, now)),
+            own(weights::RECENCY, recency(entry.time, now, entry.half_life)),
             own(weights::REINFORCEMENT, entry.reinforcement),
         ]
     }
@@ -162,7 +162,7 @@ pub(super) fn listed(entry: &Entry, now: Timestamp) -> Signs {
     let own = |weight: i64, milli: u16| weight * i64::from(milli);
     let mut signs = Signs::default();
     signs[10] = own(weights::LISTED_SALIENCE, entry.salience);
-    signs[11] = own(weights::LISTED_RECENCY, recency(entry.time, now));
+    signs[11] = own(weights::LISTED_RECENCY, recency(entry.time, now, entry.half_life));
     signs[12] = own(weights::LISTED_REINFORCEMENT, entry.reinforcement);
     signs
 }
@@ -207,6 +207,11 @@ fn role(question: &Question, entry: &Entry) -> i64 {
         return 0;
     }
     -(500_000 + 5_000 * i64::from(entry.traits.tokens.min(200)))
+}
+
+/// Against what no longer holds.
+fn ended(entry: &Entry, now: Timestamp) -> i64 {
+    if entry.has_ended(now) { 1_000 * weights::ENDED } else { 0 }
 }
 
 #[cfg(test)]

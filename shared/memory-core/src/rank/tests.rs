@@ -38,12 +38,14 @@ fn memory(number: u64, text: &str, age_days: i64, salience: u16) -> Row {
         updated_at: time,
         expires_at: None,
         status: Status::Active,
+        part_of: None,
         superseded_by: None,
         salience,
         confidence: 1_000,
         emotion: None,
         origin: crate::event::Origin::User,
         pinned: false,
+        critical: false,
         sources: vec![Source { event_id, seq: Seq::new(number), role: Role::User, time }],
         reinforced: 0,
         useful: 0,
@@ -89,6 +91,7 @@ fn turn(value: serde_json::Value) -> Turn {
         event: std::sync::Arc::new(event),
         salience: Salience::default(),
         unkept: None,
+        candidates: Vec::new(),
     }
 }
 

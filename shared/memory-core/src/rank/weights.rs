@@ -3,7 +3,7 @@
 //! The weights of the signs from `window` to `many` were fitted by maximum likelihood (a multinomial logit over a question's
 //! candidates, ridge 10 on standardised signs) to 582 questions with known evidence over four long conversations of two
 //! people; leaving out one conversation at a time, recall@1/5/10 of the fit on the other three is 51 / 77 / 84 %. `role`
-//! was set by hand on conversations of users with assistants; `salience`, `recency` and `reinforcement` are small on
+//! was set by hand on conversations of users with assistants, what an end of validity costs by hand as well; `salience`, `recency` and `reinforcement` are small on
 //! purpose: they decide between equals. To refit, write [`super::weighed`] for questions with known evidence (`cargo run
 //! --release -p load-tests --example ranking-signs`) and run `load-tests/fit-ranking.py`: it prints by what to multiply each.
 //!
@@ -28,6 +28,7 @@ pub(super) const ANSWERS: i64 = 2_107;
 pub(super) const WHEN: i64 = 1_880;
 pub(super) const MANY: i64 = 919;
 pub(super) const ROLE: i64 = 1_000;
+pub(super) const ENDED: i64 = 1_000;
 pub(super) const SALIENCE: i64 = 200;
 pub(super) const RECENCY: i64 = 100;
 pub(super) const REINFORCEMENT: i64 = 300;

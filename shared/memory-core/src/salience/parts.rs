@@ -75,7 +75,8 @@ struct Said {
 impl Said {
     fn read(tokens: &[Token<'_>], language: Option<Language>, before: &[Token<'_>]) -> Self {
         let mut this = Self::default();
-        let mut told: BTreeSet<&str> = before.iter().filter(|token| token.is_word).map(|token| root(&token.lower)).collect();
+        let mut told: BTreeSet<&str> =
+            before.iter().filter(|token| token.is_word).map(|token| root(&token.lower)).collect();
         for sentence in tokens.split_inclusive(Token::ends_sentence) {
             let weight = if sentence.last().is_some_and(Token::asks) { ASKED } else { STATED };
             this.sentence(sentence, language, weight);

@@ -136,7 +136,8 @@ mod tests {
         two: the_end a_b";
 
     fn longest(text: &str) -> Option<(usize, i16)> {
-        let list = List::new(lines(FILE).map(|line| (line.entry, line.numbers[0] + i16::from(line.class == "two") * 5)));
+        let list =
+            List::new(lines(FILE).map(|line| (line.entry, line.numbers[0] + i16::from(line.class == "two") * 5)));
         list.longest(&scan(text))
     }
 

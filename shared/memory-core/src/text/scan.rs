@@ -140,7 +140,8 @@ mod tests {
 
     #[test]
     fn words_are_lower_cased_with_plain_apostrophes() {
-        let lower: Vec<String> = scan("I\u{2019}M Ünder OK").into_iter().map(|token| token.lower.into_owned()).collect();
+        let lower: Vec<String> =
+            scan("I\u{2019}M Ünder OK").into_iter().map(|token| token.lower.into_owned()).collect();
         assert_eq!(lower, ["i'm", "ünder", "ok"]);
     }
 }

@@ -88,7 +88,8 @@ impl Folding<'_> {
             let rules = windows.get(&memory.window_from()).map_or_else(Rules::default, |window| window.rules.clone());
             for closed in memory.apply(&rules, &event).closed {
                 if let Some(window) = windows.get(&closed.consolidation.from) {
-                    self.window(window, closed.consolidation, consolidated.get(&subject).copied())?;
+                    let folded = closed.consolidation.with_candidates();
+                    self.window(window, folded, consolidated.get(&subject).copied())?;
                 }
             }
             Ok(())

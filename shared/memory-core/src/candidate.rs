@@ -1,0 +1,158 @@
+//! What the turns of a window state besides being said: facts, preferences and lessons that may become memories of their
+//! own.
+//!
+//! They are found when a window closes, by the owner of the subject, where the turn before is at hand. They travel with
+//! their turn, so whoever folds the kept turns again finds the same, even where the turn before was not kept. Only what
+//! a person says of himself is read; recalled text and what an assistant says never is (law L07).
+//!
+//! A lesson says what was asked for and what came of it. So it holds words of earlier turns, which are its sources too.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::consolidation::Consolidation;
+use crate::event::{EventType, Origin, Role};
+use crate::extract::{self, Act, Statement};
+use crate::ids::Seq;
+use crate::memory::{Attribute, Kind};
+use crate::text;
+use crate::turn::Turn;
+
+/// Statements of which one can be less sure are left out.
+const CONFIDENCE_MIN: u16 = 500;
+/// The most candidates of one turn.
+const CANDIDATES_MAX: usize = 8;
+/// The most bytes of another turn in a lesson.
+const QUOTE_BYTES_MAX: usize = 300;
+
+/// What is said of an answer that did, or did not, help; each is found as a run of words.
+const WORKED: &str = include_str!("candidate/worked.txt");
+const FAILED: &str = include_str!("candidate/failed.txt");
+
+/// Something that a turn states.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Candidate {
+    pub kind: Kind,
+    pub text: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attribute: Option<Attribute>,
+    /// The value that it replaces, where that was said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub old: Option<String>,
+    /// Of this attribute there is one value at a time.
+    #[serde(default)]
+    pub single: bool,
+    /// 0..=1000.
+    pub confidence: u16,
+    /// Earlier turns of the window whose words it holds, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub with: Vec<Seq>,
+}
+
+/// The redacting form: what kind it is, never what it says.
+impl fmt::Debug for Candidate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Candidate({:?}, {} bytes)", self.kind, self.text.len())
+    }
+}
+
+impl Consolidation {
+    /// The window with the candidates of its turns.
+    #[must_use]
+    pub fn with_candidates(mut self) -> Self {
+        for place in 0..self.turns.len() {
+            self.turns[place].candidates = of_turn(&self.turns, place);
+        }
+        self
+    }
+}
+
+fn of_turn(turns: &[Turn], place: usize) -> Vec<Candidate> {
+    let turn = &turns[place];
+    let event = &turn.event;
+    if turn.unkept.is_some() || event.kind != EventType::Turn || event.origin != Origin::User {
+        return Vec::new();
+    }
+    let content = event.content.text();
+    let before = place.checked_sub(1).map(|before| &turns[before]).filter(|before| is_other_voice(before, turn));
+    let said_before = before.map(|before| before.event.content.text());
+    let mut candidates = Vec::new();
+    let mut corrects = false;
+    for statement in extract::statements(&content, said_before.as_deref()) {
+        corrects |= statement.act == Act::Correction;
+        if statement.confidence >= CONFIDENCE_MIN {
+            candidates.push(of_statement(&content, statement));
+        }
+    }
+    candidates.extend(lesson(turns, place, &content, corrects));
+    candidates.truncate(CANDIDATES_MAX);
+    candidates
+}
+
+/// Whether it was said by somebody else in the same conversation, and may be learnt from.
+fn is_other_voice(before: &Turn, turn: &Turn) -> bool {
+    let (one, other) = (&before.event, &turn.event);
+    before.unkept.is_none()
+        && one.is_turn()
+        && one.session_id == other.session_id
+        && (one.role != other.role || one.speaker != other.speaker)
+}
+
+pub(crate) fn of_statement(content: &str, statement: Statement) -> Candidate {
+    let Statement { act, attribute: name, value, old, negated, single, sentence, confidence } = statement;
+    let kind = if act == Act::Preference { Kind::Preference } else { Kind::Fact };
+    let text = content.get(sentence).unwrap_or(content).trim().to_owned();
+    Candidate {
+        kind,
+        text,
+        attribute: Some(Attribute { name, value, negated }),
+        old,
+        single,
+        confidence,
+        with: Vec::new(),
+    }
+}
+
+/// What can be learnt from how the user takes an assistant's answer.
+fn lesson(turns: &[Turn], place: usize, content: &str, corrects: bool) -> Option<Candidate> {
+    let answer = &turns[place.checked_sub(1)?];
+    let turn = &turns[place];
+    if answer.event.role != Role::Assistant || !is_other_voice(answer, turn) {
+        return None;
+    }
+    let words: Vec<String> = text::words(content).collect();
+    let said = |phrases: &str| phrases.lines().any(|phrase| has_run(&words, phrase));
+    let outcome = if corrects {
+        "corrected"
+    } else if said(FAILED) {
+        "failed"
+    } else if said(WORKED) {
+        "worked"
+    } else {
+        return None;
+    };
+    let is_task = |turn: &&Turn| turn.event.role == Role::User && turn.event.is_turn() && turn.unkept.is_none();
+    let task = turns[..place - 1].iter().rev().find(is_task)?;
+    let asked = text::beginning(&task.event.content.text(), QUOTE_BYTES_MAX);
+    // A correction says itself what is right; of the others the answer says what it was.
+    let (result, with) = if corrects {
+        (text::beginning(content, QUOTE_BYTES_MAX), vec![task.seq])
+    } else {
+        (text::beginning(&answer.event.content.text(), QUOTE_BYTES_MAX), vec![task.seq, answer.seq])
+    };
+    Some(Candidate {
+        kind: Kind::Lesson,
+        text: format!("{asked} — {outcome}: {result}"),
+        attribute: Some(Attribute { name: "outcome".to_owned(), value: outcome.to_owned(), negated: false }),
+        old: None,
+        single: false,
+        confidence: 700,
+        with,
+    })
+}
+
+fn has_run(words: &[String], phrase: &str) -> bool {
+    let run: Vec<&str> = phrase.split(' ').collect();
+    words.windows(run.len()).any(|window| window.iter().map(String::as_str).eq(run.iter().copied()))
+}

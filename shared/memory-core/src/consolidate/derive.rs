@@ -1,0 +1,190 @@
+//! Memories that are read out of turns: what a turn states becomes a fact, a preference or a lesson beside the memory of
+//! the turn itself.
+//!
+//! What is stated again reinforces. What says otherwise **supersedes**: of an attribute with one value at a time every other
+//! value, of the rest what is now denied or was denied before. Both stay, each with the time for which it holds, and the
+//! later *event* wins, whichever arrived first.
+
+use super::Draft;
+use crate::candidate::{self, Candidate};
+use crate::extract;
+use crate::ids::MemoryId;
+use crate::memory::{Attribute, Kind, Memory, SOURCES_MAX, Source, Status};
+use crate::similar::Signature;
+use crate::step::Fate;
+use crate::text;
+use crate::turn::Turn;
+
+/// Values that are so alike, in 1/1000, are one.
+const SAME_AT: u16 = 800;
+
+impl Draft<'_> {
+    /// Adopts what a turn states; returns what became of the turn.
+    pub(super) fn adopt_all(&mut self, turn: &Turn, fate: Fate) -> Fate {
+        let mut fate = fate;
+        for (place, candidate) in turn.candidates.iter().enumerate() {
+            let adopted = self.adopt(turn, place, candidate);
+            let kept = |fate: &Fate| matches!(fate, Fate::Kept(_) | Fate::Merged(_));
+            fate = adopted.filter(|adopted| !kept(&fate) && kept(adopted)).unwrap_or(fate);
+        }
+        fate
+    }
+
+    fn adopt(&mut self, turn: &Turn, place: usize, candidate: &Candidate) -> Option<Fate> {
+        let window = self.window;
+        let with: Vec<&Turn> =
+            candidate.with.iter().filter_map(|seq| window.turns.iter().find(|turn| turn.seq == *seq)).collect();
+        // A turn that was taken back takes with it what holds words of it.
+        if with.len() < candidate.with.len() {
+            return None;
+        }
+        let memory = self.memory_of(turn, place, candidate, &with);
+        if let Some(known) = self.stated_before(&memory) {
+            return Some(self.state_again(turn, known));
+        }
+        if !self.make_room(turn, &memory) {
+            return None;
+        }
+        let id = memory.id;
+        with.into_iter().for_each(|other| self.put_source(other));
+        self.put_source(turn);
+        self.supersede(turn, memory, candidate);
+        Some(Fate::Kept(id))
+    }
+
+    fn memory_of(&self, turn: &Turn, place: usize, candidate: &Candidate, with: &[&Turn]) -> Memory {
+        let subject = self.window.subject;
+        let mut memory = Memory::of_turn(subject, turn, candidate.kind, candidate.text.clone());
+        memory.part_of = Some(memory.id);
+        memory.id = MemoryId::of_part(subject, turn.event.id.as_str(), &place.to_string());
+        memory.attribute.clone_from(&candidate.attribute);
+        memory.confidence = candidate.confidence;
+        memory.emotion = None;
+        memory.entities = extract::entities(&candidate.text);
+        memory.sources = with.iter().map(|turn| Source::of(turn)).chain([Source::of(turn)]).collect();
+        // It is trusted as little as the least of what it was made of.
+        memory.origin = with.iter().map(|turn| turn.event.origin).fold(memory.origin, std::cmp::min);
+        memory
+    }
+
+    /// A memory that says the same.
+    fn stated_before(&self, memory: &Memory) -> Option<MemoryId> {
+        let attribute = memory.attribute.as_ref()?;
+        if memory.kind == Kind::Lesson {
+            let signature = Signature::of(&memory.text);
+            let merge_at = self.window.rules.merge_at;
+            return self.bank.most_alike(&signature, merge_at, |known| {
+                known.kind == Kind::Lesson && known.status == Status::Active && known.attribute == memory.attribute
+            });
+        }
+        let same = |known: &&Memory| {
+            is_of_same_voice(known, memory)
+                && known
+                    .attribute
+                    .as_ref()
+                    .is_some_and(|own| own.negated == attribute.negated && is_same_value(&own.value, &attribute.value))
+        };
+        self.bank.with_attribute(&attribute.name).filter(same).map(|known| known.id).min()
+    }
+
+    fn state_again(&mut self, turn: &Turn, id: MemoryId) -> Fate {
+        let Some(mut memory) = self.bank.get(id).cloned() else { return Fate::NoSuchMemory };
+        memory.reinforced = memory.reinforced.saturating_add(1);
+        memory.updated_at = memory.updated_at.max(turn.arrived);
+        memory.valid_from = memory.valid_from.min(turn.event.time);
+        if memory.sources.len() < SOURCES_MAX {
+            memory.sources.push(Source::of(turn));
+            self.put_source(turn);
+        }
+        self.put_memory(memory);
+        Fate::Merged(id)
+    }
+
+    /// Keeps a statement, and ends what it contradicts, or is ended by what was said later already.
+    pub(super) fn supersede(&mut self, turn: &Turn, mut memory: Memory, candidate: &Candidate) {
+        let against = self.contradicted(&memory, candidate);
+        if let Some(later) =
+            against.iter().filter(|known| known.valid_from > memory.valid_from).min_by_key(|known| known.valid_from)
+        {
+            memory.status = Status::Superseded;
+            memory.superseded_by = Some(later.id);
+            memory.valid_to = Some(later.valid_from);
+        }
+        for mut known in against.into_iter().filter(|known| known.valid_from <= memory.valid_from) {
+            self.outdate(turn, &known, &memory);
+            known.status = Status::Superseded;
+            known.superseded_by = Some(memory.id);
+            known.valid_to = Some(memory.valid_from);
+            self.put_revised(turn, known.text.clone(), known);
+        }
+        self.put_memory(memory);
+    }
+
+    /// The memory of a turn that says nothing but what no longer holds, holds no longer.
+    fn outdate(&mut self, turn: &Turn, known: &Memory, by: &Memory) {
+        let whole = known.part_of.and_then(|id| self.bank.get(id)).filter(|whole| whole.text.trim() == known.text);
+        if let Some(mut whole) = whole.filter(|whole| whole.valid_to.is_none()).cloned() {
+            whole.valid_to = Some(by.valid_from);
+            whole.superseded_by = by.part_of.or(Some(by.id));
+            self.put_revised(turn, whole.text.clone(), whole);
+        }
+    }
+
+    /// The active statements that cannot hold beside this one, by id.
+    fn contradicted(&self, memory: &Memory, candidate: &Candidate) -> Vec<Memory> {
+        let Some(attribute) = memory.attribute.as_ref().filter(|_| memory.kind != Kind::Lesson) else {
+            return Vec::new();
+        };
+        let mut against: Vec<Memory> = stances(&attribute.name)
+            .iter()
+            .flat_map(|name| self.bank.with_attribute(name))
+            .filter(|known| is_of_same_voice(known, memory) && contradicts(known, attribute, candidate))
+            .cloned()
+            .collect();
+        against.sort_unstable_by_key(|known| known.id);
+        against
+    }
+}
+
+/// The names under which the opposite is told, and the name itself.
+fn stances(name: &str) -> Vec<&str> {
+    const FEELINGS: [&str; 4] = ["likes", "dislikes", "prefers", "hobby"];
+    if FEELINGS.contains(&name) { FEELINGS.to_vec() } else { vec![name] }
+}
+
+fn contradicts(known: &Memory, new: &Attribute, candidate: &Candidate) -> bool {
+    let Some(old) = &known.attribute else { return false };
+    if candidate.old.as_ref().is_some_and(|named| old.name == new.name && is_same_value(&old.value, named)) {
+        return true;
+    }
+    let denies = |attribute: &Attribute| attribute.negated != (attribute.name == "dislikes");
+    if denies(old) != denies(new) {
+        return is_about(&old.value, &new.value);
+    }
+    candidate.single && !new.negated && !old.negated && old.name == new.name
+}
+
+/// Two people who speak of themselves do not contradict each other.
+fn is_of_same_voice(known: &Memory, memory: &Memory) -> bool {
+    known.status == Status::Active
+        && known.kind != Kind::Lesson
+        && known.origin == memory.origin
+        && known.speaker == memory.speaker
+}
+
+/// "meat" and "meat every day" are about the same.
+fn is_about(one: &str, other: &str) -> bool {
+    let (one, other) = (Signature::of(one).terms, Signature::of(other).terms);
+    let (few, many) = if one.len() < other.len() { (one, other) } else { (other, one) };
+    !few.is_empty() && few.iter().all(|term| many.binary_search(term).is_ok())
+}
+
+fn is_same_value(one: &str, other: &str) -> bool {
+    text::words(one).eq(text::words(other)) || Signature::of(one).likeness(&Signature::of(other)) >= SAME_AT
+}
+
+/// What a wish to remember states: the first statement in its words.
+pub(super) fn stated(kind: Kind, text: &str) -> Option<Candidate> {
+    let statement = extract::statements(text, None).into_iter().next()?;
+    matches!(kind, Kind::Fact | Kind::Preference).then(|| candidate::of_statement(text, statement))
+}

@@ -1,0 +1,279 @@
+//! Facts, preferences and lessons that are read out of turns, what they supersede, and what sessions leave behind.
+
+use super::*;
+use crate::memory::{Memory, Status};
+use crate::query::Query;
+use crate::rank::{Found, rank};
+
+const DAY: i64 = 24 * 3_600;
+
+impl Person {
+    /// Says something on a day, in a session of that day.
+    fn on(&mut self, day: i64, text: &str) -> EventId {
+        self.say_on(day, json!({"content": text}))
+    }
+
+    fn say_on(&mut self, day: i64, mut value: Value) -> EventId {
+        let time = jiff::Timestamp::from_second(1_700_000_000 + day * DAY).expect("a time");
+        value["time"] = json!(time.to_string());
+        value["session_id"] = json!(format!("s{day}"));
+        self.say(value)
+    }
+
+    fn end_of(&mut self, day: i64) -> &mut Self {
+        self.say_on(day, json!({"type": "session_end"}));
+        self
+    }
+
+    /// The values of an attribute, each with its standing, in the order of their validity.
+    fn values(&self, name: &str) -> Vec<(String, Status)> {
+        let mut found: Vec<Memory> = self.rows.bank().with_attribute(name).cloned().collect();
+        found.sort_by_key(|memory| (memory.valid_from, memory.text.clone()));
+        let value = |memory: &Memory| memory.attribute.as_ref().map(|own| own.value.clone()).unwrap_or_default();
+        found.iter().map(|memory| (value(memory), memory.status)).collect()
+    }
+
+    fn of_kind(&self, kind: Kind) -> Vec<Memory> {
+        let bank = self.rows.bank();
+        let found = bank.memories().filter(|memory| memory.kind == kind && memory.status == Status::Active);
+        found.cloned().collect()
+    }
+
+    /// The texts that are found, best first.
+    fn recall(&self, text: &str, change: impl Fn(&mut Query)) -> Vec<String> {
+        let mut query = Query {
+            text: text.to_owned(),
+            limit: 10,
+            min_score: 0,
+            kinds: Vec::new(),
+            filter: None,
+            agent_id: None,
+            session_id: None,
+            valid_at: None,
+            include_working_memory: true,
+        };
+        change(&mut query);
+        let bank = self.rows.bank();
+        let hits = rank(&query, &bank, &[], Timestamp::from_seconds(1_700_000_000 + 1_000 * DAY));
+        let text = |found: &Found<'_>| match found {
+            Found::Memory(memory) => memory.text.clone(),
+            Found::Turn(_) => unreachable!("no window is open"),
+        };
+        hits.iter().map(|hit| text(&hit.found)).collect()
+    }
+
+    fn folds_again(&self) {
+        let again = refold(self.working.state().subject, &self.rows, &BTreeSet::new());
+        for (live, folded) in self.rows.iter().zip(again.iter()) {
+            assert_eq!(live, folded);
+        }
+        assert_eq!(self.rows, again);
+    }
+}
+
+fn active(value: &str) -> (String, Status) {
+    (value.to_owned(), Status::Active)
+}
+
+fn superseded(value: &str) -> (String, Status) {
+    (value.to_owned(), Status::Superseded)
+}
+
+#[test]
+fn what_changed_supersedes_and_both_keep_their_validity() {
+    let mut person = Person::new();
+    person.on(0, "I live in Lisbon.");
+    person.end_of(0);
+    person.on(90, "I moved to Berlin.");
+    person.end_of(90);
+    assert_eq!(person.values("home_city"), [superseded("Lisbon"), active("Berlin")]);
+    let bank = person.rows.bank();
+    let (old, new) = {
+        let mut both: Vec<&Memory> = bank.with_attribute("home_city").collect();
+        both.sort_by_key(|memory| memory.valid_from);
+        (both[0], both[1])
+    };
+    assert_eq!((old.valid_to, old.superseded_by, old.version), (Some(new.valid_from), Some(new.id), 2));
+    assert_eq!((new.valid_to, new.superseded_by), (None, None));
+    let facts = |at: i64| {
+        person.recall("home", |query| {
+            query.kinds = vec![Kind::Fact];
+            query.valid_at = Some(Timestamp::from_seconds(1_700_000_000 + at * DAY));
+        })
+    };
+    assert_eq!(facts(10), ["I live in Lisbon."]);
+    assert_eq!(facts(100), ["I moved to Berlin."]);
+    assert_eq!(person.recall("Where do I live?", |_| {})[0], "I moved to Berlin.", "what holds no longer is behind");
+    person.folds_again();
+}
+
+#[test]
+fn the_later_event_wins_whichever_arrived_first() {
+    let mut person = Person::new();
+    person.on(90, "I moved to Berlin.");
+    person.end_of(90);
+    person.on(0, "I live in Lisbon.");
+    person.end_of(0);
+    assert_eq!(person.values("home_city"), [superseded("Lisbon"), active("Berlin")]);
+    person.folds_again();
+}
+
+#[test]
+fn what_is_no_longer_so_ends_what_was() {
+    let mut person = Person::new();
+    person.on(0, "I eat meat every day.");
+    person.end_of(0);
+    person.on(5, "I no longer eat meat.");
+    person.end_of(5);
+    let live: Vec<Memory> = person.of_kind(Kind::Fact).into_iter().chain(person.of_kind(Kind::Preference)).collect();
+    let negated: Vec<bool> = live.iter().filter_map(|memory| Some(memory.attribute.as_ref()?.negated)).collect();
+    assert_eq!(negated, [true], "{:?}", live.iter().map(|memory| &memory.text).collect::<Vec<_>>());
+    person.folds_again();
+}
+
+#[test]
+fn what_is_taken_back_brings_back_what_it_had_superseded() {
+    let mut person = Person::new();
+    person.on(0, "I live in Lisbon.");
+    person.end_of(0);
+    let moved = person.on(90, "I moved to Berlin.");
+    person.end_of(90);
+    person.say(json!({"type": "forget", "body": {"event_ids": [moved.as_str()]}}));
+    assert_eq!(person.values("home_city"), [active("Lisbon")]);
+    let rest = serde_json::to_string(&person.rows.iter().collect::<Vec<_>>()).expect("plain data");
+    assert!(!rest.contains("Berlin"));
+}
+
+#[test]
+fn saying_it_again_reinforces_the_fact() {
+    let mut person = Person::new();
+    for day in 0..3 {
+        person.on(day, ["I work at Siemens.", "As I said, I work at Siemens!", "I work at siemens"][day as usize]);
+        person.end_of(day);
+    }
+    let facts: Vec<Memory> = person.rows.bank().with_attribute("employer").cloned().collect();
+    assert_eq!((facts.len(), facts[0].reinforced, facts[0].sources.len()), (1, 2, 3));
+    person.folds_again();
+}
+
+#[test]
+fn two_people_in_one_conversation_do_not_contradict_each_other() {
+    let mut person = Person::new();
+    person.say_on(0, json!({"content": "I live in Lisbon.", "speaker": "Ana"}));
+    person.say_on(0, json!({"content": "I live in Oslo.", "speaker": "Kari"}));
+    person.end_of(0);
+    assert_eq!(person.values("home_city"), [active("Lisbon"), active("Oslo")]);
+}
+
+// law: L07
+#[test]
+fn nothing_is_read_out_of_what_an_assistant_says_or_memos_supplied() {
+    let mut person = Person::new();
+    person.say_on(0, json!({"content": "I live in Lisbon.", "role": "assistant"}));
+    person.say_on(0, json!({"content": "I live in Oslo.", "recalled": true}));
+    person.say_on(0, json!({"content": "I live in Rome.", "origin": "third_party"}));
+    person.end_of(0);
+    assert_eq!(person.values("home_city"), []);
+}
+
+#[test]
+fn a_correction_teaches_and_a_similar_task_recalls_the_lesson() {
+    let mut person = Person::new();
+    for day in 1..20 {
+        person.on(day, &format!("Please book the usual table for {day} people at the Thai place near the office."));
+        person.end_of(day);
+    }
+    person.on(30, "Book me a flight to Rome for the spring conference.");
+    person.say_on(30, json!({"role": "assistant", "content": "Booked: Berlin to Rome, Italy, on 3 May."}));
+    person.on(30, "No, I meant Rome in Georgia, not Italy.");
+    person.end_of(30);
+    let lessons = person.of_kind(Kind::Lesson);
+    assert_eq!(lessons.len(), 1, "{lessons:?}");
+    let lesson = &lessons[0];
+    assert!(lesson.text.contains("flight to Rome") && lesson.text.contains("Georgia"), "{}", lesson.text);
+    assert_eq!(lesson.sources.len(), 2, "it names the task and the correction");
+    let found = person.recall("I need a flight to Rome in autumn", |_| {});
+    assert!(found[..3].contains(&lesson.text), "{found:?}");
+    person.folds_again();
+}
+
+#[test]
+fn a_lesson_goes_with_any_turn_that_it_quotes() {
+    let mut person = Person::new();
+    let task = person.on(0, "My printer shows error 49 whenever I print a PDF.");
+    person.say_on(0, json!({"role": "assistant", "content": "Please turn off Advanced Printing Features."}));
+    person.on(0, "Great, that worked!");
+    person.end_of(0);
+    let lesson = &person.of_kind(Kind::Lesson)[0];
+    assert!(lesson.text.contains("error 49") && lesson.text.contains("Advanced Printing"), "{}", lesson.text);
+    assert_eq!(lesson.origin, crate::event::Origin::Assistant, "it is trusted no more than the answer that it quotes");
+    person.folds_again();
+    person.say(json!({"type": "forget", "body": {"event_ids": [task.as_str()]}}));
+    assert_eq!(person.of_kind(Kind::Lesson), []);
+    let rest = serde_json::to_string(&person.rows.iter().collect::<Vec<_>>()).expect("plain data");
+    assert!(!rest.contains("error 49"));
+}
+
+#[test]
+fn a_session_leaves_a_summary_and_topics_that_recur_a_pattern() {
+    let mut person = Person::new();
+    for day in 0..4 {
+        person.on(day, &format!("I visited Marta in hospital {day} today and we talked about her surgery in Porto."));
+        person.on(day, &format!("My boss at Siemens moved the deadline to the {day}th of March."));
+        person.on(day, &format!("I bought {day} tickets for the concert in Garmisch on Saturday."));
+        person.on(day, &format!("My brother Tom has started his job number {day} as a nurse."));
+        person.end_of(day);
+    }
+    let summaries = person.of_kind(Kind::Summary);
+    assert_eq!(summaries.len(), 4);
+    assert!(summaries.iter().all(|summary| summary.sources.len() == 4 && summary.text.matches(" · ").count() == 2));
+    let topics = person.of_kind(Kind::Pattern);
+    let marta = topics.iter().find(|topic| topic.attribute.as_ref().is_some_and(|own| own.value == "Marta"));
+    let marta = marta.expect("she came up in three sessions");
+    assert!(marta.text.contains("3 conversations"), "{}", marta.text);
+    assert!(!person.recall("What happened with Marta?", |_| {})[..3].iter().any(|text| text.contains(" · ")));
+    assert!(person.recall("Marta", |query| query.kinds = vec![Kind::Summary])[0].contains("Marta"));
+    person.folds_again();
+}
+
+#[test]
+fn a_full_bank_makes_room_but_never_of_what_is_pinned_or_critical() {
+    let mut person = Person::new();
+    person.rules.bank_max = 40;
+    person.on(0, "I am allergic to penicillin, it put me in hospital.");
+    let pinned = json!({"type": "remember", "body": {"kind": "fact", "text": "the gate code is 4471", "pinned": true}});
+    person.say(pinned);
+    let first = person.on(1, "I met Doctor Ruiz in Garmisch about my knee.");
+    for day in 2..120 {
+        person.on(day, &format!("On day {day} I met Doctor Ruiz in Garmisch, room {}.", day * 31));
+        person.end_of(day);
+    }
+    let texts = person.texts();
+    assert!(texts.len() <= 40, "{}", texts.len());
+    assert!(texts.iter().any(|text| text.contains("penicillin")) && texts.iter().any(|text| text.contains("4471")));
+    assert!(texts.iter().any(|text| text.contains("day 119")), "what is new finds room");
+    assert_eq!(person.fate(&first), Some(Fate::NotKept(NotKept::Evicted)));
+    let sources: BTreeSet<_> =
+        person.rows.iter().filter_map(|row| if let Row::Source(turn) = row { Some(turn.seq) } else { None }).collect();
+    let bank = person.rows.bank();
+    let named: BTreeSet<_> = bank.memories().flat_map(|memory| &memory.sources).map(|source| source.seq).collect();
+    assert!(named.is_subset(&sources), "INV-03");
+    assert!(sources.len() < 2 * texts.len() + 8, "sources of what was evicted are gone: {}", sources.len());
+}
+
+#[test]
+fn a_long_note_is_remembered_in_pieces_that_go_together() {
+    let mut person = Person::new();
+    let findings =
+        |knee: &str| format!("The patient reports pain in the {knee} knee when climbing stairs. ").repeat(20);
+    let allergy = "Allergic to penicillin: anaphylaxis in 2019.";
+    let note = format!("{}\n\n{allergy}\n\n{}", findings("left"), findings("right"));
+    let id = person.say(json!({"type": "note", "content": note, "role": "system"}));
+    person.end();
+    assert!(person.rows.bank().len() >= 3);
+    let found = person.recall("Which allergy is known?", |_| {});
+    assert!(found[0].contains("penicillin") && found[0].len() <= 1_000, "{found:?}");
+    person.folds_again();
+    person.say(json!({"type": "forget", "body": {"event_ids": [id.as_str()]}}));
+    assert_eq!(person.rows.bank().len(), 0);
+}
