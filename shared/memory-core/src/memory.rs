@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 pub use crate::emotion::Emotion;
 use crate::event::{Origin, Role};
 use crate::ids::{EventId, MemoryId, Seq};
+use crate::salience::Parts;
 use crate::subject::Handle;
 use crate::time::Timestamp;
 use crate::turn::Turn;
@@ -154,6 +155,9 @@ pub struct Memory {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub superseded_by: Option<MemoryId>,
     pub salience: u16,
+    /// What its salience was made of when it was said.
+    #[serde(default, skip_serializing_if = "Parts::is_nothing")]
+    pub salience_parts: Parts,
     pub confidence: u16,
     /// How it was felt, where the words tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -208,6 +212,7 @@ impl Memory {
             part_of: None,
             superseded_by: None,
             salience: turn.salience.total,
+            salience_parts: turn.salience.parts,
             confidence: CONFIDENCE_OF_WORDS,
             emotion: None,
             origin: event.origin,

@@ -51,6 +51,12 @@ pub struct Parts {
 }
 
 impl Parts {
+    /// Whether there is nothing for or against it.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// Each part with its name.
     #[must_use]
     pub const fn named(&self) -> [(&'static str, u16); 8] {

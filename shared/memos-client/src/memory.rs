@@ -1,9 +1,11 @@
 //! A memory on the wire.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use memory_core::emotion::Emotion;
 use memory_core::memory::{Attribute, Source};
+use memory_core::salience::Parts;
 use memory_core::{Kind, Memory, Origin, Role, Status, Subject, SubjectKind, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -48,8 +50,14 @@ pub struct MemoryView {
     #[schema(value_type = String, example = "active")]
     pub status: Status,
     pub superseded_by: Option<Uuid>,
+    /// The memory of the turn that this was read out of, or of the newest that it sums up.
+    #[serde(default)]
+    pub part_of: Option<Uuid>,
     /// 0 to 1.
     pub salience: f64,
+    /// What that was made of when it was said, each 0 to 1; small talk counts against it.
+    #[serde(default)]
+    pub salience_parts: BTreeMap<String, f64>,
     /// 0 to 1.
     pub confidence: f64,
     /// How it was felt, where that is known.
@@ -142,6 +150,12 @@ pub struct SourceView {
     pub time: Timestamp,
 }
 
+/// Those that are there.
+fn parts(parts: &Parts) -> BTreeMap<String, f64> {
+    let some = parts.named().into_iter().filter(|(_, part)| *part > 0);
+    some.map(|(name, part)| (name.to_owned(), score(part))).collect()
+}
+
 impl MemoryView {
     /// The view of a memory that `subject` owns.
     #[must_use]
@@ -164,7 +178,9 @@ impl MemoryView {
             expires_at: memory.expires_at,
             status: memory.status,
             superseded_by: memory.superseded_by.map(|id| id.as_uuid()),
+            part_of: memory.part_of.map(|id| id.as_uuid()),
             salience: score(memory.salience),
+            salience_parts: parts(&memory.salience_parts),
             confidence: score(memory.confidence),
             emotion: memory.emotion.map(EmotionView::of),
             origin: memory.origin,

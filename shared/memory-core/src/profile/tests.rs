@@ -48,6 +48,7 @@ fn said(number: u64, text: &str, days_ago: &[i64]) -> Memory {
         part_of: None,
         superseded_by: None,
         salience: 500,
+        salience_parts: crate::salience::Parts::default(),
         confidence: 1_000,
         emotion: None,
         origin: Origin::User,

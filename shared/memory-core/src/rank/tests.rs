@@ -41,6 +41,7 @@ fn memory(number: u64, text: &str, age_days: i64, salience: u16) -> Row {
         part_of: None,
         superseded_by: None,
         salience,
+        salience_parts: crate::salience::Parts::default(),
         confidence: 1_000,
         emotion: None,
         origin: crate::event::Origin::User,
