@@ -309,15 +309,15 @@ fn wants_memory(query: &Query, memory: &Memory, now: Timestamp) -> bool {
         && query.filter.as_ref().is_none_or(|filter| filter.matches_memory(memory))
 }
 
-/// What was read out of a memory, or made of several, is an answer when that kind is asked for. Else the memory itself is,
-/// if it is there; lessons and patterns say more than their memories do.
+/// What was read out of a memory, or made of several, is an answer when that kind is asked for. Else the memories themselves
+/// are, if they are there; a lesson says more than they do.
 fn wants_derived(query: &Query, bank: &Bank, memory: &Memory) -> bool {
     if !query.kinds.is_empty() {
         return true;
     }
     match memory.kind {
-        Kind::Lesson | Kind::Pattern => true,
-        Kind::Summary => false,
+        Kind::Lesson => true,
+        Kind::Pattern | Kind::Summary => false,
         Kind::Fact | Kind::Preference | Kind::Episode => memory.part_of.is_none_or(|whole| bank.get(whole).is_none()),
     }
 }
