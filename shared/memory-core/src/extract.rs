@@ -12,8 +12,11 @@ use std::ops::Range;
 
 mod answer;
 mod clause;
+mod correction;
 mod entities;
+mod first_person;
 mod lexicon;
+mod noun_phrase;
 mod others;
 mod pattern;
 mod possession;

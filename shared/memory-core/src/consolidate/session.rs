@@ -50,6 +50,10 @@ impl Draft<'_> {
         let Some(anchor) = anchor else { return };
         let session = anchor.event.session_id.as_ref().or_else(|| last_kept?.event.session_id.as_ref());
         let Some(session) = session else { return };
+        // Kept whether or not it changes anything now: of what is left after a forget it may.
+        if anchor.event.control.is_some() && self.bank.len() > 0 {
+            self.put_source(anchor);
+        }
         for memory in self.recurring(anchor, session) {
             self.write_down(anchor, memory);
         }
@@ -165,13 +169,9 @@ impl Draft<'_> {
             Some(known) => {
                 (memory.version, memory.created_at) = (known.version, known.created_at);
                 (memory.reinforced, memory.useful, memory.pinned) = (known.reinforced, known.useful, known.pinned);
-                self.put_source(anchor);
                 self.put_revised(anchor, known.text, memory);
             }
-            None if self.make_room(anchor, &memory) => {
-                self.put_source(anchor);
-                self.put_memory(memory);
-            }
+            None if self.make_room(anchor, &memory) => self.put_memory(memory),
             None => {}
         }
     }

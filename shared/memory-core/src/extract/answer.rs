@@ -1,5 +1,7 @@
 //! An answer of a few words takes its meaning from the question: "Where do you live?" "Berlin."
 
+use std::borrow::Cow;
+
 use super::Act;
 use super::clause::Sentence;
 use super::lexicon::{AUXILIARY, LEXICON, NO, OPENER, SUBJECT, WH};
@@ -10,6 +12,8 @@ use super::value::{Extent, value};
 
 /// The longest answer that is read as one, in words.
 const ANSWER_MAX: usize = 8;
+/// How many bytes of a question are read, from its end.
+const QUESTION_MAX: usize = 400;
 /// What an answer begins with that tells nothing.
 const EMPTY: [&str; 24] = [
     "yes", "yeah", "yep", "ok", "okay", "sure", "thanks", "thank", "maybe", "perhaps", "not", "none", "nothing", "hi",
@@ -29,10 +33,14 @@ pub(super) struct Topic {
 pub(super) fn topic_of(before: &str) -> Option<Topic> {
     let asked = before.trim_end().trim_end_matches(['?', '.', '!']);
     let last = asked.rfind(['.', '!', '?', '\n']).map_or(asked, |end| &asked[end + 1..]);
-    let said = tokens(last);
-    let fits = |words: &&Vec<&str>| {
-        words.iter().all(|word| said.iter().any(|token| token.is(word) || LEXICON.lemma(token) == *word))
-    };
+    // The limit is for the work that a hostile text makes; a question is far shorter.
+    let start =
+        (last.len().saturating_sub(QUESTION_MAX)..=last.len()).find(|start| last.is_char_boundary(*start)).unwrap_or(0);
+    let said = tokens(&last[start..]);
+    let said: Vec<(&str, Cow<'_, str>)> =
+        said.iter().map(|token| (token.word.as_ref(), LEXICON.lemma(token))).collect();
+    let fits =
+        |words: &&Vec<&str>| words.iter().all(|word| said.iter().any(|(said, lemma)| said == word || lemma == word));
     LEXICON.topics.iter().find(|(_, _, _, ways)| ways.iter().any(|words| fits(&words))).map(
         |(attribute, kind, single, _)| Topic {
             attribute: (*attribute).to_owned(),

@@ -7,8 +7,8 @@
 use std::ops::Range;
 
 use super::lexicon::{
-    ADVERB, AUXILIARY, BE, COORDINATOR, DEGREE, DET, HAVE, LEXICON, NEVER, NO, NOT, NOW, OPENER, POSSESSIVE, REPORT,
-    SUBJECT, SUBORDINATE, TIMED, UNREAL, WH, WISH,
+    ADVERB, AUXILIARY, BE, CAN, COORDINATOR, DEGREE, DET, DO, HAVE, LEXICON, NEVER, NO, NOT, NOW, OPENER, POSSESSIVE,
+    REPORT, SUBJECT, SUBORDINATE, TIMED, UNREAL, WH, WILL, WISH,
 };
 use super::token::Token;
 
@@ -46,10 +46,18 @@ const ABBREVIATIONS: [&str; 18] = [
     "mt",
 ];
 
+/// The longest sentence, in tokens: a longer one is cut. Rules look ahead within a sentence, so that without a bound a hostile
+/// text would cost the square of its length.
+const SENTENCE_MAX: usize = 200;
+
 pub(super) fn sentences(tokens: &[Token<'_>]) -> Vec<Sentence> {
     let mut sentences = Vec::new();
     let mut from = 0;
     for at in 0..tokens.len() {
+        if at >= from + SENTENCE_MAX {
+            push_sentence(tokens, from..at, at, false, &mut sentences);
+            from = at;
+        }
         if at < from || !ends_sentence(tokens, at) {
             continue;
         }
@@ -113,7 +121,7 @@ pub(super) fn clauses(tokens: &[Token<'_>], sentence: &Sentence) -> Vec<Clause> 
     }
     push_clause(tokens, from..end, link, &mut cut);
     let first_question = cut.iter().position(|clause| clause.question);
-    let asked = first_question.or(sentence.question.then_some(0));
+    let asked = first_question.or_else(|| sentence.question.then_some(0));
     if let Some(asked) = asked {
         cut[asked..].iter_mut().for_each(|clause| clause.question = true);
     }
@@ -171,7 +179,10 @@ fn asks(tokens: &[Token<'_>], at: usize, end: usize) -> bool {
     }
     inverted
         && next < end
-        && (tokens[next].in_class(SUBJECT) || tokens[next].in_class(DET) && tokens[at].in_class(AUXILIARY & !HAVE))
+        && (tokens[next].in_class(SUBJECT)
+            || tokens[next].in_class(DET)
+                && !matches!(&*tokens[next].word, "a" | "an")
+                && tokens[at].in_class(AUXILIARY & !HAVE))
 }
 
 /// Whether the clause that began at `from` ends before `at`: where the next begins, and how they are linked.
@@ -181,6 +192,11 @@ fn boundary(tokens: &[Token<'_>], from: usize, at: usize, end: usize) -> Option<
     if token.mark {
         return match &*token.word {
             "," => {
+                let verb =
+                    tokens[..end].get(next).is_some_and(|token| token.in_class(WILL | CAN | DO) || token.is("gonna"));
+                if verb && starts_verb(tokens, from, next, end) {
+                    return Some((next, Link::Conjunction));
+                }
                 let starts = starts_clause(tokens, next, end, true);
                 starts.then_some((next, Link::Comma))
             }
@@ -195,6 +211,10 @@ fn boundary(tokens: &[Token<'_>], from: usize, at: usize, end: usize) -> Option<
         && starts_clause(tokens, next, end, true)
     {
         return Some((next, Link::Content));
+    }
+    if token.in_class(SUBORDINATE) && previous.is("it") && at >= from + 3 && !token.is("because") {
+        // "I hate it when people are late."
+        return None;
     }
     if token.in_class(SUBORDINATE) && !previous.in_class(COORDINATOR) {
         let always = token.is("because") && !tokens.get(next).is_some_and(|next| next.is("of"))
@@ -216,7 +236,7 @@ fn boundary(tokens: &[Token<'_>], from: usize, at: usize, end: usize) -> Option<
             && !token.is("you");
     if first_person && !previous.mark && !previous.in_class(COORDINATOR | SUBORDINATE | OPENER | ADVERB | WH) {
         let subordinate = tokens[from].in_class(SUBORDINATE)
-            && tokens[from + 1..at].iter().any(|token| token.in_class(SUBJECT | AUXILIARY | POSSESSIVE));
+            && tokens[from + 1..at].iter().any(|token| token.in_class(SUBJECT & !DET | AUXILIARY | POSSESSIVE));
         if frames(tokens, from, at) || subordinate {
             return Some((at, if subordinate { Link::Comma } else { Link::Content }));
         }
@@ -290,9 +310,7 @@ pub(super) fn starts_clause(tokens: &[Token<'_>], at: usize, end: usize, names: 
 
 /// Whether a form of "be", an auxiliary or "'s" stands within the next five words, before any mark or preposition.
 fn has_verb_soon(tokens: &[Token<'_>], at: usize, end: usize) -> bool {
-    let mut at = at;
-    for _ in 0..5 {
-        let Some(token) = tokens[..end].get(at) else { return false };
+    for token in tokens[at.min(end)..end].iter().take(5) {
         if token.mark || token.in_class(SUBJECT & !DET) || token.in_class(COORDINATOR) || token.is("to") {
             return false;
         }
@@ -303,7 +321,6 @@ fn has_verb_soon(tokens: &[Token<'_>], at: usize, end: usize) -> bool {
         if lemma.as_ref() != token.word && LEXICON.is_known_verb(&lemma) && !token.word.ends_with("ing") {
             return true;
         }
-        at += 1;
     }
     false
 }
@@ -326,11 +343,8 @@ fn starts_verb(tokens: &[Token<'_>], from: usize, at: usize, end: usize) -> bool
     let future =
         tokens[from..at].iter().any(|token| token.is("will") || token.is("going") || token.is("to") || token.is("let"));
     if token.in_class(AUXILIARY) {
-        return !token.in_class(DET)
-            && !next.mark
-            && !(future && token.is("be"))
-            && !(future && token.is("have"))
-            && !(future && token.is("do"));
+        let planned = future && matches!(&*token.word, "be" | "have" | "do");
+        return !(token.in_class(DET) || next.mark || planned);
     }
     let lemma = LEXICON.lemma(token);
     let past = LEXICON.is_past(token) && LEXICON.is_known_verb(&lemma);

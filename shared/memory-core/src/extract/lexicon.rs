@@ -12,7 +12,7 @@ use super::token::Token;
 pub(super) type Class = u64;
 
 /// The names of the classes in `words.txt`, in the order of their bits.
-const CLASSES: [&str; 35] = [
+const CLASSES: [&str; 36] = [
     "adverb",
     "now",
     "degree",
@@ -48,6 +48,7 @@ const CLASSES: [&str; 35] = [
     "uncountable",
     "job",
     "kin",
+    "wrongness",
 ];
 
 pub(super) const ADVERB: Class = 1;
@@ -80,6 +81,7 @@ pub(super) const OPENER: Class = 1 << 27;
 pub(super) const NO: Class = 1 << 28;
 pub(super) const PREPOSITION: Class = 1 << 30;
 pub(super) const JOB: Class = 1 << 33;
+pub(super) const WRONGNESS: Class = 1 << 35;
 
 /// Any word that can be the first of a verb group.
 pub(super) const AUXILIARY: Class = BE | HAVE | DO | WILL | MODAL | CAN | WOULD;

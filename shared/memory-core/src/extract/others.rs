@@ -2,13 +2,11 @@
 //! Monday", "jazz is my favourite", "loud rooms drive me mad", and what is put right: "it's Tuesday, not Thursday".
 
 use super::Act;
-use super::lexicon::{
-    ADVERB, AUXILIARY, BE, DET, LEXICON, NEVER, NOT, NUMBER, NounKind, POSSESSIVE, PREPOSITION, SUBJECT,
-};
+use super::lexicon::{ADVERB, AUXILIARY, BE, DET, LEXICON, NEVER, NOT, NounKind, POSSESSIVE, SUBJECT};
 use super::pattern::Kind;
 use super::predicate::predicate;
-use super::reader::{Cue, Reader, Scope, exactly};
-use super::statement::{Draft, LIKELY, SURE, has_time};
+use super::reader::{Reader, Scope};
+use super::statement::{Draft, SURE, has_time};
 use super::value::Extent;
 
 /// Words after "call me" that make it a request.
@@ -38,7 +36,7 @@ const CALLS: [&str; 22] = [
 ];
 
 impl Reader<'_> {
-    fn word(&self, at: usize, to: usize) -> &str {
+    pub(super) fn word(&self, at: usize, to: usize) -> &str {
         self.tokens[..to].get(at).map_or("", |token| &*token.word)
     }
 
@@ -123,13 +121,33 @@ impl Reader<'_> {
     /// "What I like most is swimming", "nothing beats ramen", "none of my grandparents are alive".
     pub(super) fn about_taste(&mut self, scope: Scope) -> bool {
         let Scope { from, to, .. } = scope;
+        if self.liked_most(from, to) {
+            return true;
+        }
         let word = |at: usize| self.tokens[..to].get(at).map_or("", |token| &*token.word);
         if word(from) == "nothing" && matches!(word(from + 1), "beats" | "compares" | "tops") {
             let value = from + 2 + usize::from(word(from + 2) == "to");
             return self.tell(Act::Preference, "likes", value, to, false);
         }
+        if word(from) == "give" && word(from + 1) == "me" {
+            let taste =
+                self.tokens.get(to).is_some_and(|next| next.is("any")) || (from..to).any(|at| word(at) == "over");
+            return taste && self.tell(Act::Preference, "likes", from + 2, to, false);
+        }
+        let more = (from..to).find(|at| matches!(word(*at), "than"));
+        if word(from) == "there"
+            && (from..to).any(|at| word(at) == "nothing")
+            && let Some(than) = more
+        {
+            return self.tell(Act::Preference, "likes", than + 1, to, false);
+        }
+        if word(from) == "nothing" {
+            let like = (from + 2..to.min(from + 7)).find(|at| word(*at) == "like" || word(*at) == "than");
+            let me = self.tokens[from..to].iter().any(|token| token.is("me"));
+            return like.is_some_and(|like| me && self.tell(Act::Preference, "likes", like + 1, to, false));
+        }
         if matches!(word(from), "none" | "neither") && word(from + 1) == "of" && word(from + 2) == "my" {
-            let attribute = super::possession::attribute_of(&self.tokens[from + 3..(from + 4).min(to)]);
+            let attribute = super::noun_phrase::attribute_of(&self.tokens[from + 3..(from + 4).min(to)]);
             let value = self.value(from + 3, to, Extent::Phrase);
             return self.state(Draft {
                 act: Act::Negation,
@@ -156,6 +174,31 @@ impl Reader<'_> {
         };
         let attribute = if opposite { "dislikes" } else { attribute };
         self.tell(Act::Preference, attribute, be + 1, to, false)
+    }
+
+    /// "The colour I like best is teal", "sci-fi is the genre I enjoy most".
+    fn liked_most(&mut self, from: usize, to: usize) -> bool {
+        let tokens = &self.tokens[..to];
+        let Some(i) = (from + 1..to).find(|at| tokens[*at].is("i")) else { return false };
+        let Some(most) = (i + 1..to.min(i + 5)).find(|at| matches!(&*tokens[*at].word, "best" | "most" | "least"))
+        else {
+            return false;
+        };
+        let Some(be) = (from + 1..to).find(|at| tokens[*at].in_class(BE)) else { return false };
+        let taste = tokens[i + 1..most].iter().any(|token| {
+            LEXICON.rules_of(&token.word).iter().any(|rule| matches!(rule.kind, Kind::Like | Kind::Prefer))
+        });
+        let hate = tokens[most].is("least")
+            || tokens[i + 1..most].iter().any(|token| matches!(&*token.word, "hate" | "dislike" | "dread"));
+        if !taste && !hate || tokens[from].in_class(SUBJECT & !DET) && !tokens[from].is("what") {
+            return false;
+        }
+        let attribute = if hate { "dislikes" } else { "likes" };
+        if be > most {
+            self.tell(Act::Preference, attribute, be + 1, to, false)
+        } else {
+            self.tell(Act::Preference, attribute, from, be, false)
+        }
     }
 
     /// A clause about a thing: stated of the speaker, or put right.
@@ -187,7 +230,7 @@ impl Reader<'_> {
         let favourite =
             words.iter().any(|word| matches!(&*word.word, "favourite" | "favorite" | "go-to" | "preferred"));
         let least = words.iter().any(|word| word.is("least"));
-        let attribute = super::possession::attribute_of(words);
+        let attribute = super::noun_phrase::attribute_of(words);
         let last = words.last().map_or("", |word| &*word.word);
         let kind = LEXICON.noun_of(last).map(|noun| noun.kind);
         let contrast = value.contrast;
@@ -262,242 +305,5 @@ impl Reader<'_> {
             return self.tell(act, rule.attribute, from, end, false);
         }
         false
-    }
-
-    /// After "that's wrong": what is right may stand in the same clause, "you mean my cousin, not my uncle".
-    pub(super) fn wrong(&mut self, from: usize, to: usize) {
-        if from >= to {
-            return;
-        }
-        let value = self.value(from, to, Extent::Phrase);
-        if value.contrast {
-            let attribute = self.matter();
-            self.state(Draft {
-                act: Act::Correction,
-                attribute,
-                value,
-                negated: false,
-                single: false,
-                confidence: LIKELY,
-            });
-        }
-    }
-
-    /// What is spoken of: the attribute that was named last, or that the other side named.
-    fn matter(&self) -> String {
-        let named = self.topic.as_ref().map(|(attribute, _, _)| attribute.clone());
-        named
-            .or_else(|| self.before.and_then(super::answer::topic_of).map(|topic| topic.attribute))
-            .unwrap_or_else(|| "said".to_owned())
-    }
-
-    /// "It's X, not Y", "not X but Y", and after "no" or "that's wrong" plain "it's X" and "the flight leaves at 7".
-    fn put_right(&mut self, scope: Scope) {
-        let Scope { from, to, .. } = scope;
-        let first = &self.tokens[from];
-        if first.in_class(NOT) {
-            self.not_this_but_that(from, to);
-            return;
-        }
-        if matches!(
-            &*first.word,
-            "you"
-                | "he"
-                | "she"
-                | "they"
-                | "his"
-                | "her"
-                | "their"
-                | "your"
-                | "everyone"
-                | "everybody"
-                | "there"
-                | "people"
-                | "please"
-        ) {
-            return;
-        }
-        let verb = (from + 1..to.min(from + 7)).find(|at| self.tokens[*at].in_class(AUXILIARY));
-        let Some(verb) = verb else {
-            self.fragment(from, to);
-            return;
-        };
-        let Some(said) = predicate(&self.tokens[..to], verb) else {
-            self.should_be(from, to, verb);
-            return;
-        };
-        let (lemma_is_be, denied, at) = (said.lemma == "be" || said.progressive, said.negated, said.verb);
-        if !lemma_is_be {
-            return;
-        }
-        let mut value = self.value(at + 1, to, Extent::Phrase);
-        if value.words.is_empty() {
-            return;
-        }
-        if matches!(
-            self.word(value.words.start, to),
-            "spelled" | "spelt" | "pronounced" | "called" | "written" | "actually"
-        ) {
-            value.words.start += 1;
-        }
-        let pronoun = matches!(&*self.tokens[from].word, "it" | "that" | "this");
-        if denied {
-            let words = value.words.clone();
-            let proper = self.is_proper(&words) || self.cue >= Cue::No;
-            if pronoun && proper {
-                let attribute = self.matter();
-                let place = self.out.len();
-                self.denied =
-                    Some(super::statement::Denied { attribute, value: self.words(&words), single: true, place });
-            }
-            return;
-        }
-        let proper = self.is_proper(&value.words);
-        let spelled = self.tokens[from].is("it")
-            && self.tokens[at + 1..to]
-                .iter()
-                .any(|token| matches!(&*token.word, "spelled" | "spelt" | "pronounced" | "written"));
-        let renews = self.topic.as_ref().is_some_and(|(_, _, new)| *new) && self.tokens[from].is("it");
-        let contrast = value.contrast && value.old.is_some() && (proper || self.cue > Cue::None || !pronoun);
-        let cued = match self.cue {
-            Cue::None => false,
-            Cue::Soft => proper && self.tokens[from].is("it"),
-            Cue::No | Cue::Correct => {
-                proper
-                    && !self.tokens[from].is("this")
-                    && (!self.tokens[from].is("that") || self.cue == Cue::Correct && self.before.is_some())
-            }
-            Cue::Wrong => true,
-        };
-        let answered = self.before.is_some_and(|before| !before.trim_end().ends_with('?'))
-            && self.tokens[from].is("it")
-            && proper
-            && self.tokens[value.words.start].capital;
-        let denied = self.denied.is_some() && pronoun;
-        let attribute = self.subject_of(from, verb);
-        if contrast || cued || denied || answered || spelled {
-            self.state(Draft {
-                act: Act::Correction,
-                attribute,
-                value,
-                negated: false,
-                single: true,
-                confidence: SURE,
-            });
-        } else if renews && proper {
-            self.state(Draft { act: Act::Change, attribute, value, negated: false, single: true, confidence: LIKELY });
-        }
-    }
-
-    fn is_proper(&self, words: &std::ops::Range<usize>) -> bool {
-        let words = &self.tokens[words.clone()];
-        let noun = words.len() <= 4 && words.last().is_some_and(|word| LEXICON.noun_of(&word.word).is_some());
-        noun || words
-            .iter()
-            .any(|token| token.capital || token.has_digit() || token.in_class(NUMBER | super::lexicon::TIME))
-    }
-
-    fn subject_of(&self, from: usize, verb: usize) -> String {
-        let words = &self.tokens[from..verb];
-        let pronoun = words.len() == 1 && words[0].in_class(SUBJECT);
-        if pronoun {
-            return self.matter();
-        }
-        let start = usize::from(words[0].in_class(DET));
-        super::possession::attribute_of(&words[start.min(words.len() - 1)..])
-    }
-
-    /// "It should be 15."
-    fn should_be(&mut self, from: usize, to: usize, verb: usize) {
-        let be = (verb + 1..to.min(verb + 4)).find(|at| matches!(self.word(*at, to), "be" | "been" | "say" | "read"));
-        let Some(be) = be.filter(|_| self.word(verb, to) == "should") else { return };
-        let it = self.tokens[from].in_class(SUBJECT | DET);
-        if !it || self.cue == Cue::None && !self.value(be + 1, to, Extent::Phrase).contrast {
-            return;
-        }
-        let attribute = self.subject_of(from, verb);
-        let value = self.value(be + 1, to, Extent::Phrase);
-        self.state(Draft { act: Act::Correction, attribute, value, negated: false, single: true, confidence: SURE });
-    }
-
-    /// "Not Marie but Maria", "not Springfield Illinois, Springfield Missouri".
-    fn not_this_but_that(&mut self, from: usize, to: usize) {
-        let Some(turn) = (from + 2..to).find(|at| matches!(self.word(*at, to), "but" | "," | "rather")) else { return };
-        let old = super::value::trim(&self.tokens, from + 1..turn);
-        let mut value = self.value(turn + 1 + usize::from(self.word(turn + 1, to) == "but"), to, Extent::Phrase);
-        if old.is_empty()
-            || value.words.is_empty()
-            || !(self.is_proper(&old) && self.is_proper(&value.words)) && self.cue == Cue::None
-        {
-            return;
-        }
-        value.old = Some(old);
-        value.contrast = true;
-        let attribute = self.matter();
-        self.state(Draft { act: Act::Correction, attribute, value, negated: false, single: true, confidence: SURE });
-    }
-
-    /// "Two sugars", after "no"; "Tuesday, not Thursday"; "the flight leaves at 7", after "my mistake".
-    fn fragment(&mut self, from: usize, to: usize) {
-        let value = self.value(from, to, Extent::Phrase);
-        let contrast =
-            value.contrast && value.old.as_ref().is_some_and(|old| self.is_proper(old)) && self.is_proper(&value.words);
-        let verb = (from + 1..to.min(from + 5)).find(|at| {
-            let token = &self.tokens[*at];
-            let lemma = LEXICON.lemma(token);
-            lemma != token.word
-                && LEXICON.is_known_verb(&lemma)
-                && !token.word.ends_with("ing")
-                && !token.in_class(PREPOSITION)
-                && !token.capital
-                && token.word.ends_with(['s', 'd', 't'])
-        });
-        let subject = self.tokens[from].in_class(DET) && !self.tokens[from].in_class(POSSESSIVE);
-        if let Some(verb) = verb.filter(|_| subject && self.cue >= Cue::Correct) {
-            let attribute = self.subject_of(from, verb);
-            let value = self.value(verb, to, Extent::Phrase);
-            self.state(Draft {
-                act: Act::Correction,
-                attribute,
-                value,
-                negated: false,
-                single: true,
-                confidence: LIKELY,
-            });
-            return;
-        }
-        let short = to - from <= 5 && verb.is_none() && !self.tokens[from].in_class(SUBJECT & !DET);
-        let replies =
-            self.before.is_some() && self.cue >= Cue::No || self.cue >= Cue::Correct && self.is_proper(&value.words);
-        let thanks = self.tokens[from..to].iter().any(|token| {
-            matches!(
-                &*token.word,
-                "thanks"
-                    | "thank"
-                    | "good"
-                    | "fine"
-                    | "worries"
-                    | "problem"
-                    | "idea"
-                    | "way"
-                    | "need"
-                    | "great"
-                    | "all"
-                    | "sir"
-                    | "ma'am"
-                    | "mate"
-            )
-        });
-        if contrast || short && replies && !thanks {
-            let attribute = self.matter();
-            self.state(Draft {
-                act: Act::Correction,
-                attribute,
-                value: if value.words.is_empty() { exactly(from..to) } else { value },
-                negated: false,
-                single: true,
-                confidence: LIKELY,
-            });
-        }
     }
 }

@@ -137,7 +137,7 @@ impl Rule {
                     let skipped = skip(part, tokens, at);
                     if one(part, tokens, skipped) { skipped + 1 } else { at }
                 }
-                Part::End => (at >= tokens.len()).then_some(at)?,
+                Part::End => (at >= tokens.len() || tokens[at].mark).then_some(at)?,
                 Part::Any | Part::Old | Part::Value | Part::Attribute => {
                     let most = if matches!(part, Part::Any) { 5 } else { 8 };
                     let end = self.slot_end(place + 1, tokens, start, most)?;

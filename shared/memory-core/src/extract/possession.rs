@@ -1,35 +1,13 @@
 //! "My …" and "I have …": what the noun names decides what is stated.
 
-use std::ops::Range;
-
 use super::Act;
-use super::lexicon::{
-    ADVERB, AUXILIARY, BE, COORDINATOR, DET, LEXICON, NOT, NUMBER, Noun, NounKind, PREPOSITION, SUBJECT, WH,
-};
+use super::lexicon::{ADVERB, AUXILIARY, DET, NOT, NUMBER, Noun, NounKind, WH};
+use super::noun_phrase::{Phrase, head, name_of, phrase};
 use super::predicate::{Predicate, Tense, predicate};
 use super::reader::{Cue, Reader, Scope, exactly};
 use super::statement::{Draft, LIKELY, SURE, has_time};
 use super::token::Token;
 use super::value::{Extent, Value, value};
-
-/// A noun phrase after "my".
-#[derive(Debug)]
-struct Phrase<'l> {
-    /// The words between "my" and the verb.
-    words: Range<usize>,
-    noun: Option<&'l Noun>,
-    /// A name after the noun: "my daughter Ines".
-    name: Option<usize>,
-    /// "my wife's name": who has it.
-    owner: Option<&'l Noun>,
-    /// Where the verb group begins; "'s" may be the verb.
-    verb: usize,
-    short_be: bool,
-    favourite: bool,
-    new: bool,
-}
-
-const FAVOURITE: [&str; 8] = ["favourite", "favorite", "fave", "preferred", "go-to", "ideal", "fav", "favourites"];
 
 impl Reader<'_> {
     /// A clause that begins with "my".
@@ -37,11 +15,17 @@ impl Reader<'_> {
         let tokens = std::mem::take(&mut self.tokens);
         let draft = self.possessed(&tokens[..scope.to], scope);
         self.tokens = tokens;
+        let draft_found = draft.is_some();
         if let Some(draft) = draft
             && (!scope.conditional || draft.act == Act::Preference)
         {
             self.topic = Some((draft.attribute.clone(), draft.single, draft.act == Act::Change));
             self.state(draft);
+        } else if !draft_found
+            && self.cue >= Cue::No
+            && !self.tokens[scope.from..scope.to].iter().any(|token| token.in_class(AUXILIARY))
+        {
+            self.fragment(scope.from, scope.to);
         }
     }
 
@@ -64,13 +48,19 @@ impl Reader<'_> {
             return None;
         }
         let attribute = name_of(tokens, &phrase);
-        if said.lemma == "change" && !said.negated {
+        let to = (complement..tokens.len()).find(|at| tokens[*at].is("to"));
+        let shifts =
+            matches!(&*said.lemma, "go" | "increase" | "decrease" | "rise" | "drop" | "move" | "fall" | "switch")
+                && to.is_some()
+                && noun.is_some_and(|noun| noun.kind == NounKind::Property);
+        if (said.lemma == "change" || shifts) && !said.negated {
             self.topic = Some((attribute.clone(), noun.is_none_or(|noun| noun.single), true));
-            let to = (complement..tokens.len()).find(|at| tokens[*at].is("to"))?;
-            let value = value(tokens, to + 1, Extent::Single);
+            let value = value(tokens, to? + 1, Extent::Single);
             return Some(Draft { act: Act::Change, attribute, value, negated: false, single: true, confidence: SURE });
         }
-        if said.lemma == "be" && !said.progressive {
+        let tastes = phrase.favourite && said.progressive;
+        let complement = if tastes { said.verb } else { complement };
+        if said.lemma == "be" && !said.progressive || tastes {
             return self.being(tokens, &phrase, &said, complement, attribute, new);
         }
         doing(tokens, &phrase, &said, attribute, new)
@@ -89,7 +79,7 @@ impl Reader<'_> {
         let from =
             (from..tokens.len()).find(|at| !tokens[*at].in_class(ADVERB | NOT) || tokens[*at].in_class(NUMBER))?;
         let first = &tokens[from];
-        let named = matches!(&*first.word, "called" | "named");
+        let named = matches!(&*first.word, "called" | "named" | "spelled" | "spelt" | "pronounced" | "written");
         let from = from + usize::from(named);
         let single = phrase.favourite || phrase.noun.is_some_and(|noun| noun.single);
         let extent = if single { Extent::Single } else { Extent::Phrase };
@@ -115,58 +105,38 @@ impl Reader<'_> {
         }
         let kind = phrase.noun.map(|noun| noun.kind);
         if let Some(owner) = phrase.owner {
-            let near = matches!(owner.kind, NounKind::Close | NounKind::Pet | NounKind::Kin);
+            let near = !matches!(owner.kind, NounKind::Nothing);
             return if near && kind == Some(NounKind::Property) { told(fact, found, SURE) } else { None };
         }
-        match kind {
-            Some(NounKind::Goal) if first.is("to") && !negated => {
-                let value = value(tokens, from + 1, Extent::Plan);
-                Some(Draft { act: Act::Commitment, attribute, value, negated, single: false, confidence: SURE })
-            }
-            Some(NounKind::Goal | NounKind::Property | NounKind::Thing)
-                if first.in_class(WH) || first.is("that") || first.is("about") =>
-            {
-                None
-            }
-            Some(NounKind::Property) => told(fact, found, SURE),
-            Some(NounKind::Prefer) => told(Act::Preference, found, SURE),
-            Some(NounKind::Dislike) => told(Act::Preference, found, SURE),
-            Some(NounKind::Goal) => told(fact, found, LIKELY),
+        if kind == Some(NounKind::Goal) && first.is("to") && !negated {
+            let value = value(tokens, from + 1, Extent::Plan);
+            return Some(Draft { act: Act::Commitment, attribute, value, negated, single: false, confidence: SURE });
+        }
+        let frame = first.in_class(WH) || matches!(&*first.word, "that" | "about" | "this");
+        let words = &tokens[found.words.clone()];
+        let all_names = words.iter().all(|word| word.capital);
+        let present = said.tense == Tense::Present && phrase.name.is_none();
+        let (act, confidence) = match kind {
+            Some(NounKind::Property) if !frame => (fact, SURE),
+            Some(NounKind::Goal | NounKind::Thing) if !frame => (fact, LIKELY),
+            Some(NounKind::Prefer | NounKind::Dislike) => (Act::Preference, SURE),
             Some(NounKind::Close | NounKind::Pet) => {
-                if let Some(name) = phrase.name {
-                    found.words.start = name;
-                }
-                told(fact, found, SURE)
+                found.words.start = phrase.name.unwrap_or(found.words.start);
+                (fact, SURE)
             }
             Some(NounKind::Kin) => {
-                let name =
-                    named || found.words.len() <= 2 && tokens[found.words.clone()].iter().all(|word| word.capital);
-                if name { told(fact, found, SURE) } else { None }
+                let known = present && attribute != "friend" && (proper || first.is("from"));
+                (known || named || words.len() <= 2 && all_names).then_some((fact, LIKELY))?
             }
-            Some(NounKind::Person) => {
-                let name = attribute == "boss" && tokens[found.words.clone()].iter().all(|word| word.capital);
-                if name || named { told(fact, found, SURE) } else { None }
-            }
+            Some(NounKind::Person) => (named || attribute == "boss" && all_names).then_some((fact, SURE))?,
             Some(NounKind::Body) => {
-                let whole = phrase.words.start..found.words.end;
-                told(fact, Value { words: whole, ..found }, LIKELY)
+                found.words.start = phrase.words.start;
+                (fact, LIKELY)
             }
-            Some(NounKind::Thing) => {
-                if proper {
-                    told(fact, found, SURE)
-                } else {
-                    told(fact, found, LIKELY)
-                }
-            }
-            Some(NounKind::Nothing) => None,
-            None => {
-                if proper && !first.is("that") && !first.is("this") {
-                    told(fact, found, LIKELY)
-                } else {
-                    None
-                }
-            }
-        }
+            None => (proper && !frame).then_some((fact, LIKELY))?,
+            Some(NounKind::Nothing | NounKind::Property | NounKind::Goal | NounKind::Thing) => return None,
+        };
+        told(act, found, confidence)
     }
 
     /// "I have …" where no rule of the verb knows better.
@@ -175,12 +145,16 @@ impl Reader<'_> {
         let mut negated = said.negated;
         let mut new = said.new;
         while let Some(token) = tokens.get(from) {
-            let skipped =
-                token.is("got") || token.in_class(ADVERB) || token.is("no") || token.is("any") || token.in_class(NOT);
+            let skipped = token.is("got")
+                || token.in_class(ADVERB)
+                || token.is("no")
+                || token.is("zero")
+                || token.is("any")
+                || token.in_class(NOT);
             if !skipped {
                 break;
             }
-            negated |= token.is("no") || token.in_class(NOT);
+            negated |= token.is("no") || token.is("zero") || token.in_class(NOT);
             from += 1;
         }
         let first = tokens.get(from)?;
@@ -221,7 +195,7 @@ impl Reader<'_> {
             None => ("owns".to_owned(), false, LIKELY),
         };
         let lasts = noun.is_some_and(|noun| matches!(noun.attribute, "condition" | "pet" | "allergy" | "health"));
-        if past && !lasts && !(attribute == "schedule" && !has_time(tokens)) {
+        if past && !lasts && (attribute != "schedule" || has_time(tokens)) {
             return None;
         }
         if value.words.is_empty() {
@@ -250,206 +224,80 @@ fn doing(
     } else {
         Act::Fact
     };
-    let told = |act: Act, attribute: &str, value: Value| {
-        Some(Draft {
-            act,
-            attribute: attribute.to_owned(),
-            value,
-            negated: said.negated,
-            single: false,
-            confidence: SURE,
-        })
-    };
-    let me = word(rest) == "me";
-    if attribute == "doctor"
-        && me
-        && matches!(&*said.lemma, "prescribe" | "put" | "switch" | "give" | "start" | "move" | "take")
-        && !said.negated
-    {
-        let from = rest + 1 + usize::from(matches!(word(rest + 1), "on" | "to" | "with" | "off"));
-        let act = if word(rest + 1) == "off" { Act::Negation } else { Act::Change };
-        return told(act, "medication", value(tokens, from, Extent::Phrase));
+    let known = prescribed(tokens, said, &attribute).or_else(|| happened(tokens, phrase, noun, said, &attribute));
+    if known.is_some() {
+        return known;
     }
-    match noun.kind {
-        NounKind::Property if attribute == "schedule" || attribute == "plan" => {
-            let known = matches!(
-                &*said.lemma,
-                "start"
-                    | "begin"
-                    | "end"
-                    | "finish"
-                    | "leave"
-                    | "depart"
-                    | "run"
-                    | "take"
-                    | "meet"
-                    | "arrive"
-                    | "fall"
-                    | "expire"
-            );
-            if known { told(act, &attribute, value(tokens, said.verb, Extent::Phrase)) } else { None }
+    let present = said.tense == Tense::Present && !said.progressive;
+    let (fits, attribute, from) = match noun.kind {
+        NounKind::Property => {
+            let scheduled = attribute == "schedule" && SCHEDULED.contains(&&*said.lemma);
+            (scheduled || matches!(&*said.lemma, "end" | "start" | "begin" | "read"), attribute, said.verb)
         }
-        NounKind::Property if matches!(&*said.lemma, "end" | "start" | "begin" | "read") => {
-            told(act, &attribute, value(tokens, said.verb, Extent::Phrase))
+        NounKind::Body => {
+            let hurts = matches!(&*said.lemma, "hurt" | "ache" | "itch" | "swell");
+            (present && hurts, "condition".to_owned(), phrase.words.start)
         }
-        NounKind::Body
-            if matches!(&*said.lemma, "hurt" | "ache" | "itch" | "swell") && said.tense == Tense::Present =>
-        {
-            told(act, "condition", exactly(phrase.words.start..tokens.len()))
-        }
-        NounKind::Close | NounKind::Pet if said.tense == Tense::Present && !said.progressive => {
-            let known = said.negated
-                || matches!(&*said.lemma, "have" | "suffer" | "need" | "attend" | "work" | "study" | "turn");
-            let from = phrase.name.unwrap_or(rest);
-            if known { told(act, &attribute, value(tokens, from, Extent::Phrase)) } else { None }
+        NounKind::Close | NounKind::Pet => {
+            let states = matches!(&*said.lemma, "have" | "suffer" | "need" | "attend" | "work" | "study" | "turn");
+            let goes = said.lemma == "go" && word(rest) == "to";
+            (present && (said.negated || states || goes), attribute, phrase.name.unwrap_or(rest))
         }
         NounKind::Thing
-        | NounKind::Body
-        | NounKind::Close
-        | NounKind::Pet
         | NounKind::Kin
         | NounKind::Person
-        | NounKind::Property
         | NounKind::Prefer
         | NounKind::Dislike
         | NounKind::Goal
-        | NounKind::Nothing => None,
-    }
+        | NounKind::Nothing => (false, attribute, rest),
+    };
+    let value = value(tokens, from, Extent::Phrase);
+    fits.then_some(Draft { act, attribute, value, negated: said.negated, single: false, confidence: SURE })
 }
 
-/// The noun phrase that begins after "my", up to its verb.
-fn phrase<'l>(tokens: &[Token<'_>], from: usize) -> Option<Phrase<'l>> {
-    let mut found = Phrase {
-        words: from..from,
-        noun: None,
-        name: None,
-        owner: None,
-        verb: from,
-        short_be: false,
-        favourite: false,
-        new: false,
-    };
-    let mut least = false;
-    let mut at = from;
-    let end = tokens.len().min(from + 9);
-    while at < end {
-        let token = &tokens[at];
-        let word = token.word.as_ref();
-        let lemma = LEXICON.lemma(token);
-        let verb = lemma != token.word && LEXICON.is_known_verb(&lemma)
-            || LEXICON.noun_of(word).is_none() && LEXICON.is_known_verb(word);
-        let verb = verb
-            || matches!(
-                word,
-                "hurts"
-                    | "hurt"
-                    | "aches"
-                    | "ends"
-                    | "starts"
-                    | "prescribed"
-                    | "begins"
-                    | "itches"
-                    | "departs"
-                    | "expires"
-                    | "no"
-                    | "needs"
-            );
-        if at > from && (token.in_class(AUXILIARY | NOT) || verb && !token.capital && !word.ends_with("ing")) {
-            break;
-        }
-        if token.mark || token.in_class(SUBJECT & !DET | COORDINATOR | WH) {
-            return None;
-        }
-        found.favourite |= FAVOURITE.contains(&word);
-        least |= word == "least";
-        found.new |= word == "new" || word == "current" && false;
-        if let Some(owner) = word.strip_suffix("'s") {
-            let next = tokens.get(at + 1);
-            let verb_follows = (at + 2..tokens.len().min(at + 6)).any(|at| tokens[at].in_class(AUXILIARY));
-            let noun_follows = next.is_some_and(|next| {
-                !next.in_class(DET | AUXILIARY | ADVERB | NUMBER) && !next.is("called") && !next.is("named")
-            });
-            if noun_follows && verb_follows {
-                found.owner = LEXICON.noun_of(owner);
-                found.owner.as_ref()?;
-            } else if LEXICON.noun_of(word).is_none() {
-                found.noun = found.noun.filter(|_| false).or_else(|| LEXICON.noun_of(owner));
-                found.words.end = at + 1;
-                found.verb = at + 1;
-                found.short_be = true;
-                return Some(found);
-            }
-        }
-        at += 1;
-    }
-    if at >= end && !tokens.get(at).is_some_and(|token| token.in_class(AUXILIARY)) {
+/// What an appointment, a shift or a train does at its time.
+const SCHEDULED: [&str; 12] =
+    ["start", "begin", "end", "finish", "leave", "depart", "run", "take", "meet", "arrive", "fall", "expire"];
+
+/// "My doctor put me on statins."
+fn prescribed(tokens: &[Token<'_>], said: &Predicate<'_>, attribute: &str) -> Option<Draft> {
+    let rest = said.verb + 1;
+    let word = |at: usize| tokens.get(at).map_or("", |token| &*token.word);
+    let gives = matches!(&*said.lemma, "prescribe" | "put" | "switch" | "give" | "start" | "move" | "take");
+    if attribute != "doctor" || said.negated || word(rest) != "me" || !gives {
         return None;
     }
-    found.words.end = at;
-    found.verb = at;
-    found.favourite &= !least;
-    let mut last = at;
-    while last > from
-        && tokens[last - 1].capital
-        && last - 1 > from
-        && LEXICON.noun_of(&tokens[last - 1].word).is_none()
-    {
-        last -= 1;
-    }
-    if last < at {
-        found.name = Some(last);
-    }
-    // "my meeting with Anna": the noun stands before the preposition.
-    let head_end = (from + 1..last).find(|at| tokens[*at].in_class(PREPOSITION)).unwrap_or(last);
-    found.noun = noun_before(tokens, from, head_end);
-    if least {
-        found.favourite = true;
-    }
-    Some(found)
-}
-
-/// The noun that ends before `end`: the longest of one to three words.
-fn noun_before<'l>(tokens: &[Token<'_>], from: usize, end: usize) -> Option<&'l Noun> {
-    (1..=3).rev().filter(|length| from + length <= end).find_map(|length| {
-        let words: Vec<&str> = tokens[end - length..end].iter().map(|token| token.word.as_ref()).collect();
-        LEXICON.noun_of(&words.join(" "))
+    let from = rest + 1 + usize::from(matches!(word(rest + 1), "on" | "to" | "with" | "off"));
+    let off = word(rest + 1) == "off";
+    Some(Draft {
+        act: if off { Act::Negation } else { Act::Change },
+        attribute: "medication".to_owned(),
+        value: value(tokens, from, Extent::Phrase),
+        negated: off,
+        single: false,
+        confidence: SURE,
     })
 }
 
-/// The last noun of a table in the phrase that begins at `from`, and where the phrase ends.
-fn head<'l>(tokens: &[Token<'_>], from: usize) -> (Option<&'l Noun>, usize) {
-    let closes = |token: &Token<'_>| {
-        token.mark
-            || token.in_class(PREPOSITION | WH | COORDINATOR | SUBJECT & !DET)
-            || matches!(&*token.word, "called" | "named" | "that" | "since" | "because")
-    };
-    let end = (from..tokens.len()).find(|at| closes(&tokens[*at])).unwrap_or(tokens.len());
-    let noun = (from + 1..=end).rev().find_map(|end| noun_before(tokens, from, end));
-    (noun, end)
-}
-
-/// The attribute that a noun phrase names: by the table, or its own words in snake case.
-pub(super) fn attribute_of(words: &[Token<'_>]) -> String {
-    noun_before(words, 0, words.len()).map_or_else(|| snake(words), |noun| noun.attribute.to_owned())
-}
-
-fn name_of(tokens: &[Token<'_>], phrase: &Phrase<'_>) -> String {
-    let words = &tokens[phrase.words.clone()];
-    if phrase.favourite {
-        return snake(words);
-    }
-    let own = phrase.noun.map_or_else(|| snake(words), |noun| noun.attribute.to_owned());
-    match phrase.owner {
-        Some(owner) if own == "name" => owner.attribute.to_owned(),
-        Some(owner) => format!("{}_{own}", owner.attribute),
-        None => own,
-    }
-}
-
-fn snake(words: &[Token<'_>]) -> String {
-    let plain = words
-        .iter()
-        .filter(|word| !word.mark && !word.in_class(BE | ADVERB) && !word.is("new") && !word.is("all-time"));
-    let words: Vec<&str> = plain.take(4).map(|word| word.word.as_ref()).collect();
-    words.join("_").replace("favorite", "favourite").replace(['-', '\'', '.'], "_")
+/// "My daughter started school", "our dog passed away".
+fn happened(
+    tokens: &[Token<'_>],
+    phrase: &Phrase<'_>,
+    noun: &Noun,
+    said: &Predicate<'_>,
+    attribute: &str,
+) -> Option<Draft> {
+    let family = matches!(noun.kind, NounKind::Close | NounKind::Pet | NounKind::Kin) && attribute != "friend";
+    let events = ["start", "begin", "graduate", "turn", "marry", "die", "pass"];
+    let away = tokens.get(said.verb + 1).is_some_and(|next| next.is("away"));
+    let over = matches!(said.tense, Tense::Past | Tense::Perfect) && !said.negated;
+    let event = events.contains(&&*said.lemma) && (said.lemma != "pass" || away);
+    (family && over && event).then(|| Draft {
+        act: Act::Change,
+        attribute: attribute.to_owned(),
+        value: value(tokens, phrase.name.unwrap_or(phrase.words.start), Extent::Phrase),
+        negated: false,
+        single: false,
+        confidence: SURE,
+    })
 }

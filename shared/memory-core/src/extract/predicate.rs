@@ -33,8 +33,28 @@ pub(super) struct Predicate<'w> {
     pub(super) new: bool,
     /// "always", "usually", "every".
     pub(super) habit: bool,
+    /// "must".
+    pub(super) duty: bool,
     /// "can" or "could", where it stands before the verb.
     pub(super) can: Option<usize>,
+}
+
+impl Predicate<'_> {
+    /// "Not a smoker": the verb "be" is left out.
+    pub(super) fn denied(verb: usize) -> Self {
+        Self {
+            verb,
+            lemma: Cow::Borrowed("be"),
+            progressive: false,
+            tense: Tense::Present,
+            negated: true,
+            ended: false,
+            new: false,
+            habit: false,
+            duty: false,
+            can: None,
+        }
+    }
 }
 
 const HABITS: [&str; 17] = [
@@ -59,17 +79,7 @@ const HABITS: [&str; 17] = [
 
 /// Reads the verb group that begins at `from`. Nothing if there is none, or if it says what might be.
 pub(super) fn predicate<'w>(tokens: &'w [Token<'_>], from: usize) -> Option<Predicate<'w>> {
-    let mut found = Predicate {
-        verb: from,
-        lemma: Cow::Borrowed(""),
-        progressive: false,
-        tense: Tense::Present,
-        negated: false,
-        ended: false,
-        new: false,
-        habit: false,
-        can: None,
-    };
+    let mut found = Predicate { negated: false, ..Predicate::denied(from) };
     let mut just = false;
     let mut at = from;
     while let Some(token) = tokens.get(at) {
@@ -94,6 +104,8 @@ pub(super) fn predicate<'w>(tokens: &'w [Token<'_>], from: usize) -> Option<Pred
         } else if let Some(next) = auxiliary(tokens, at, &mut found) {
             at = next;
             continue;
+        } else if word == "must" {
+            found.duty = true;
         } else if token.in_class(MODAL) {
             return None;
         } else {
@@ -120,6 +132,10 @@ fn auxiliary(tokens: &[Token<'_>], at: usize, found: &mut Predicate<'_>) -> Opti
     if token.in_class(WILL) {
         found.tense = Tense::Future;
         return Some(at + 1);
+    }
+    if token.in_class(WOULD) && word(at + 1) == "better" {
+        found.tense = Tense::Future;
+        return Some(at + 2);
     }
     if token.in_class(WOULD) && tokens.get(next).is_some_and(|verb| is_participle(verb) && !verb.is("rather")) {
         found.tense = Tense::Perfect;
@@ -156,7 +172,12 @@ fn auxiliary(tokens: &[Token<'_>], at: usize, found: &mut Predicate<'_>) -> Opti
     }
     if token.in_class(BE) {
         let verb = tokens.get(next)?;
-        if matches!(&*verb.word, "going") && word(next + 1) == "to" && tokens.get(next + 2).is_some_and(is_bare) {
+        if matches!(&*verb.word, "going")
+            && !token.is("was")
+            && !token.is("were")
+            && word(next + 1) == "to"
+            && tokens.get(next + 2).is_some_and(is_bare)
+        {
             found.tense = Tense::Future;
             return Some(next + 2);
         }

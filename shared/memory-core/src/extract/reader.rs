@@ -5,14 +5,15 @@ use std::ops::Range;
 use super::clause::{Clause, Link, Sentence, clauses, sentences};
 use super::lexicon::{
     ADVERB, AUXILIARY, COORDINATOR, LEXICON, NO, NOT, NOW, NUMBER, OPENER, POSSESSIVE, PREPOSITION, Phrase, REPORT,
-    SUBJECT, SUBORDINATE, TIME, WH, WISH,
+    SUBJECT, SUBORDINATE, TIME, WH, WISH, WRONGNESS,
 };
-use super::pattern::Kind;
-use super::predicate::{Predicate, Tense, predicate};
-use super::statement::{Denied, Draft, LIKELY, SURE, has_time, lies_ahead, told};
+use super::statement::Denied;
 use super::token::{Token, tokens};
-use super::value::{Extent, Value, close};
-use super::{Act, Statement, answer};
+use super::value::{Value, close};
+use super::{Statement, answer};
+
+/// Verbs that with "don't" and without a subject are hardly an order.
+const OWN: [&str; 9] = ["like", "love", "enjoy", "own", "want", "have", "know", "smoke", "really"];
 
 /// How sure it is that something said before is being put right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -110,6 +111,7 @@ impl Reader<'_> {
         let mut conditional = false;
         let mut framed = false;
         let mut first_person = false;
+        let mut carried = false;
         self.topic = self.topic.take().filter(|_| self.cue > Cue::None);
         let cut = clauses(&self.tokens, sentence);
         for clause in &cut {
@@ -123,7 +125,8 @@ impl Reader<'_> {
                 continue;
             }
             let from = clause.from.max(read_to);
-            let opening = self.open(from, sentence.tokens.end);
+            let mut opening = self.open(from, sentence.tokens.end);
+            opening.new |= std::mem::take(&mut carried);
             if opening.drop {
                 break;
             }
@@ -135,7 +138,13 @@ impl Reader<'_> {
                 continue;
             }
             if opening.from >= clause.to {
+                carried = opening.new;
                 read_to = opening.from;
+                continue;
+            }
+            if self.says_wrong(opening.from, clause.to) {
+                self.cue = Cue::Wrong;
+                framed = true;
                 continue;
             }
             if clause.unreal && opening.from <= from + 1 {
@@ -148,6 +157,23 @@ impl Reader<'_> {
             }
             framed = frame;
         }
+    }
+
+    /// "You've got my name wrong", "there was a mistake", "that isn't quite right".
+    fn says_wrong(&self, from: usize, to: usize) -> bool {
+        let clause = &self.tokens[from..to];
+        let about = clause
+            .first()
+            .is_some_and(|first| matches!(&*first.word, "you" | "it" | "that" | "this" | "there" | "your"));
+        let mine = clause.first().is_some_and(|first| first.is("i"))
+            && clause
+                .get(1)
+                .is_some_and(|next| matches!(&*next.word, "was" | "got" | "made" | "have" | "mixed" | "must"));
+        let wrong = clause.iter().any(|token| token.in_class(WRONGNESS));
+        let denied = clause.iter().any(|token| token.in_class(NOT))
+            && clause.last().is_some_and(|last| matches!(&*last.word, "right" | "correct" | "true" | "accurate"));
+        clause.len() <= 10
+            && (about && (wrong || denied) || mine && wrong && !clause.iter().any(|token| token.is("about")))
     }
 
     /// Whether what follows a clause is what others say, or what the speaker only wishes.
@@ -167,8 +193,13 @@ impl Reader<'_> {
             let at = opening.from;
             let Some(token) = self.tokens[..end].get(at) else { return opening };
             let next = self.tokens[..end].get(at + 1);
+            let set_against = matches!(&*token.word, "rather" | "instead")
+                && next.is_some_and(|next| next.is("than") || next.is("of"));
             if token.mark {
                 opening.from += 1;
+            } else if set_against {
+                let Some(after) = self.after_adjunct(at + 1, end) else { return opening };
+                opening.from = after;
             } else if token.in_class(NO) {
                 let cued = next
                     .is_some_and(|next| next.mark || next.in_class(SUBJECT | NO | OPENER | POSSESSIVE | COORDINATOR))
@@ -205,7 +236,7 @@ impl Reader<'_> {
                 opening.new |= token.in_class(NOW);
                 opening.from += 1;
             } else if token.in_class(PREPOSITION | TIME | NUMBER)
-                || matches!(&*token.word, "every" | "next" | "last" | "this" | "most" | "each" | "rather" | "instead")
+                || matches!(&*token.word, "every" | "next" | "last" | "this" | "most" | "each")
             {
                 let Some(after) = self.after_adjunct(at + 1, end) else { return opening };
                 opening.from = after;
@@ -230,7 +261,7 @@ impl Reader<'_> {
         let (to, ending) = close(&self.tokens[..clause.to], from, clause.to);
         let new = opening.new || ending.new;
         let Some(first) = self.tokens[..to].get(from) else { return first_person };
-        let scope = Scope { start: clause.from, from, to, new, ended: ending.end, conditional };
+        let scope = Scope { start: clause.from, from, to, new, ended: ending.end, conditional, cue: self.cue };
         if matches!(&*first.word, "i" | "we") {
             let verb = if self.tokens[from + 1..to].first().is_some_and(|next| next.is("and")) {
                 (from + 1..to).find(|at| {
@@ -281,7 +312,8 @@ impl Reader<'_> {
             return known || first.in_class(AUXILIARY) || first.in_class(NOT);
         }
         let word = first.word.as_ref();
-        let denied = next.in_class(NOT) && matches!(word, "can" | "do" | "could" | "have" | "will" | "am");
+        let denied = next.in_class(NOT) && matches!(word, "can" | "could" | "have" | "will" | "am")
+            || word == "do" && next.in_class(NOT) && rest.get(1).is_some_and(|verb| OWN.contains(&&*verb.word));
         let stated = matches!(
             word,
             "love"
@@ -315,96 +347,6 @@ impl Reader<'_> {
             || allergic
             || word == "never" && LEXICON.is_past(next)
     }
-
-    /// What the speaker says of himself, with the verb group from `verb` on.
-    pub(super) fn first_person(&mut self, scope: Scope, verb: usize) {
-        let tokens = std::mem::take(&mut self.tokens);
-        let drafts = self.drafts(&tokens[..scope.to], scope, verb);
-        self.tokens = tokens;
-        if let Some(draft) = drafts {
-            self.topic = Some((draft.attribute.clone(), draft.single, draft.act == Act::Change));
-            self.state(draft);
-        }
-    }
-
-    fn drafts(&self, tokens: &[Token<'_>], scope: Scope, verb: usize) -> Option<Draft> {
-        if tokens.get(verb).is_some_and(|token| token.is("allergic")) {
-            let value = super::value::value(tokens, verb + 2, Extent::Phrase);
-            return Some(Draft {
-                act: Act::Fact,
-                attribute: "allergy".to_owned(),
-                value,
-                negated: false,
-                single: false,
-                confidence: SURE,
-            });
-        }
-        let mut predicate = predicate(tokens, verb)?;
-        predicate.negated |= scope.ended && predicate.negated || scope.ended;
-        predicate.ended |= scope.ended;
-        let mut draft = self.by_rule(tokens, scope, &predicate)?;
-        if predicate.verb > verb && tokens[predicate.verb - 1].is("neither") {
-            draft.value.words.start = predicate.verb;
-        }
-        let kept = !scope.conditional || draft.act == Act::Preference;
-        kept.then(|| renewed(draft, scope, &predicate))
-    }
-
-    fn by_rule(&self, tokens: &[Token<'_>], scope: Scope, predicate: &Predicate<'_>) -> Option<Draft> {
-        if predicate.tense == Tense::Future {
-            return future(tokens, scope, predicate);
-        }
-        if let Some(can) = predicate.can {
-            let rules = LEXICON.rules_of(&tokens[can].word).iter().chain(if predicate.negated {
-                LEXICON.rules_of("can")
-            } else {
-                &[]
-            });
-            let fitted = rules
-                .filter(|rule| predicate.negated || rule.kind == Kind::Like)
-                .find_map(|rule| Some((rule, rule.fit(tokens, predicate.verb)?)));
-            if let Some((rule, found)) = fitted {
-                return draft(tokens, scope, predicate, rule, found);
-            }
-            let skill = matches!(
-                &*predicate.lemma,
-                "speak" | "play" | "drive" | "cook" | "swim" | "sing" | "ride" | "read" | "eat" | "type"
-            );
-            if !predicate.negated
-                && (tokens[can].is("could") || !skill || predicate.lemma == "eat" && !tokens[can + 1].is("only"))
-            {
-                return None;
-            }
-        }
-        if self.cue == Cue::Wrong
-            && !predicate.negated
-            && matches!(&*predicate.lemma, "say" | "mean" | "write" | "ask" | "want" | "type" | "need")
-        {
-            let from =
-                predicate.verb + 1 + usize::from(tokens.get(predicate.verb + 1).is_some_and(|next| next.is("for")));
-            let value = super::value::value(tokens, from, Extent::Phrase);
-            return Some(Draft {
-                act: Act::Correction,
-                attribute: "said".to_owned(),
-                value,
-                negated: false,
-                single: true,
-                confidence: SURE,
-            });
-        }
-        let progressive =
-            if predicate.progressive { LEXICON.rules_of(&format!("{}+ing", predicate.lemma)) } else { &[] };
-        let rules = progressive.iter().chain(LEXICON.rules_of(&predicate.lemma));
-        let fitted = rules.clone().find_map(|rule| Some((rule, rule.fit(tokens, predicate.verb + 1)?)));
-        if let Some((rule, found)) = fitted {
-            return draft(tokens, scope, predicate, rule, found);
-        }
-        match &*predicate.lemma {
-            "be" | "would" => None,
-            "have" => self.having(tokens, predicate),
-            _ => general(tokens, predicate),
-        }
-    }
 }
 
 /// The part of a sentence that is read, in tokens, and what was said around it.
@@ -420,188 +362,7 @@ pub(super) struct Scope {
     pub(super) ended: bool,
     /// Under an "if".
     pub(super) conditional: bool,
-}
-
-/// "I'll …": a commitment, unless it is only said so.
-fn future(tokens: &[Token<'_>], scope: Scope, predicate: &Predicate<'_>) -> Option<Draft> {
-    let time = has_time(&tokens[scope.start..]);
-    let next = tokens.get(predicate.verb + 1);
-    let empty = match &*predicate.lemma {
-        "see" | "think" | "pass" | "bet" | "guess" | "admit" | "say" | "be" | "need" | "have" | "wait" | "assume"
-        | "know" | "miss" | "like" | "love" | "want" | "find" | "live" | "die" | "regret" => {
-            !time
-                && !(predicate.negated && predicate.lemma == "miss")
-                && !(predicate.lemma == "be" && next.is_some_and(|next| next.word.ends_with("ing")))
-        }
-        "forget" => !next.is_some_and(|next| next.is("to")),
-        _ => next.is_none() && !time,
-    };
-    if empty || next.is_some_and(|next| next.mark) && !time {
-        return None;
-    }
-    let habit = predicate.negated
-        && matches!(
-            &*predicate.lemma,
-            "eat" | "drink" | "wear" | "use" | "touch" | "watch" | "fly" | "tolerate" | "accept" | "buy"
-        );
-    let value = super::value::value(tokens, predicate.verb, Extent::Plan);
-    if habit && !time {
-        let value = super::value::value(tokens, predicate.verb + 1, Extent::Phrase);
-        return Some(Draft {
-            act: Act::Negation,
-            attribute: predicate.lemma.to_string(),
-            value,
-            negated: true,
-            single: false,
-            confidence: SURE,
-        });
-    }
-    Some(Draft {
-        act: Act::Commitment,
-        attribute: "plan".to_owned(),
-        value,
-        negated: predicate.negated,
-        single: false,
-        confidence: SURE,
-    })
-}
-
-fn draft(
-    tokens: &[Token<'_>],
-    scope: Scope,
-    predicate: &Predicate<'_>,
-    rule: &super::pattern::Rule,
-    found: super::pattern::Found,
-) -> Option<Draft> {
-    let said = &tokens[scope.start..];
-    let time = has_time(said);
-    if rule.kind == Kind::Fix && tokens.get(predicate.verb + 1).is_none_or(|next| next.mark) {
-        return None;
-    }
-    let ahead = predicate.progressive && predicate.tense == Tense::Present && lies_ahead(said);
-    if ahead && matches!(rule.kind, Kind::Fact | Kind::Change | Kind::Rare | Kind::Soon) && !predicate.negated {
-        return Some(planned(tokens, predicate));
-    }
-    let (act, mut attribute, negated) = told(rule.kind, rule.attribute, predicate, rule.past, time)?;
-    if attribute == "none" {
-        attribute = predicate.lemma.to_string();
-    }
-    let single = rule.single && act != Act::Commitment;
-    let extent = if act == Act::Commitment {
-        Extent::Plan
-    } else if single {
-        Extent::Single
-    } else {
-        Extent::Phrase
-    };
-    let end = if found.closed { found.value.end } else { tokens.len() };
-    let mut value = super::value::value(&tokens[..end], found.value.start, extent);
-    if let Some(old) = found.old {
-        value.old = Some(super::value::value(&tokens[..old.end], old.start, Extent::Phrase).words);
-    }
-    if rule.head {
-        value.words.end = value.words.end.min(value.words.start + 1);
-    }
-    if value.words.is_empty() && act != Act::Commitment && rule.kind != Kind::Fix && found.value.start >= end {
-        value.words = predicate.verb..predicate.verb + 1;
-    }
-    if let Some(named) = found.attribute {
-        attribute = super::possession::attribute_of(&tokens[named]);
-    }
-    if attribute == "name_or_origin" {
-        attribute = name_or_origin(&tokens[value.words.clone()], negated)?;
-    }
-    if attribute == "role" && tokens[value.words.clone()].iter().any(|token| token.in_class(super::lexicon::JOB)) {
-        attribute = "job".to_owned();
-    }
-    let past = predicate.tense == Tense::Former
-        || predicate.tense == Tense::Past && single && act == Act::Fact && !attribute.starts_with("birth");
-    if past && !negated {
-        attribute = format!("former_{attribute}");
-    }
-    Some(Draft { act, attribute, value, negated, single, confidence: SURE })
-}
-
-/// "I'm Petra", "I'm Swedish": a name, unless it is where people come from.
-fn name_or_origin(words: &[Token<'_>], negated: bool) -> Option<String> {
-    let first = words.first()?;
-    let people = [
-        "ish", "ese", "ian", "ican", "ean", "uan", "ss", "utch", "ench", "reek", "zech", "sh", "aqi", "aeli", "ani",
-        "hai", "inn", "dane", "erman", "oman", "roat", "erb", "urk", "ole", "weed",
-    ];
-    let origin = people.iter().any(|ending| first.word.ends_with(ending)) && words.len() <= 2;
-    if origin {
-        return Some("origin".to_owned());
-    }
-    let names = words.len() <= 3 && words.iter().all(|word| word.capital || word.mark);
-    (names && !negated || names && words.len() == 1).then(|| "name".to_owned())
-}
-
-fn planned(tokens: &[Token<'_>], predicate: &Predicate<'_>) -> Draft {
-    let value = super::value::value(tokens, predicate.verb, Extent::Plan);
-    Draft {
-        act: Act::Commitment,
-        attribute: "plan".to_owned(),
-        value,
-        negated: false,
-        single: false,
-        confidence: LIKELY,
-    }
-}
-
-/// What a verb that no table knows says: a habit, or what is not done.
-fn general(tokens: &[Token<'_>], predicate: &Predicate<'_>) -> Option<Draft> {
-    let lemma = predicate.lemma.as_ref();
-    if lemma.len() < 2 || !lemma.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-') {
-        return None;
-    }
-    let never = tokens[..predicate.verb].iter().rev().take(4).any(|token| token.is("never"));
-    let negated = predicate.negated;
-    let holds = match predicate.tense {
-        Tense::Present | Tense::Former => true,
-        Tense::Past => predicate.habit || never,
-        Tense::Perfect => predicate.progressive || negated,
-        Tense::Future => false,
-    };
-    let class = tokens[predicate.verb].class;
-    if !holds || class & (SUBJECT | WH | PREPOSITION | NUMBER) != 0 {
-        return None;
-    }
-    if predicate.progressive && predicate.tense == Tense::Present && !negated && lies_ahead(&tokens[predicate.verb..]) {
-        return Some(planned(tokens, predicate));
-    }
-    let next = tokens.get(predicate.verb + 1);
-    if next.is_some_and(|next| {
-        matches!(
-            &*next.word,
-            "it" | "that" | "this" | "you" | "your" | "so" | "what" | "if" | "whether" | "how" | "why"
-        ) || next.mark
-    }) {
-        return None;
-    }
-    let mut value = super::value::value(tokens, predicate.verb + 1, Extent::Phrase);
-    if value.words.is_empty() {
-        if !negated && !predicate.habit {
-            return None;
-        }
-        value.words = predicate.verb..predicate.verb + 1;
-    }
-    let act = if negated { Act::Negation } else { Act::Fact };
-    let former = if predicate.tense == Tense::Former && !negated { "former_" } else { "" };
-    Some(Draft { act, attribute: format!("{former}{lemma}"), value, negated, single: false, confidence: LIKELY })
-}
-
-/// A fact that is new is a change.
-fn renewed(mut draft: Draft, scope: Scope, predicate: &Predicate<'_>) -> Draft {
-    let new = scope.new || predicate.new;
-    if draft.act == Act::Fact && new && predicate.tense != Tense::Former {
-        draft.act = Act::Change;
-        draft.attribute = draft.attribute.trim_start_matches("former_").to_owned();
-    }
-    if draft.act == Act::Fact && draft.value.old.is_some() && !draft.value.contrast && scope.new {
-        draft.act = Act::Change;
-    }
-    draft
+    pub(super) cue: Cue,
 }
 
 /// A value that is these words as they are.

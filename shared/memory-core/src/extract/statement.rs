@@ -26,14 +26,20 @@ pub(super) struct Draft {
     pub(super) confidence: u16,
 }
 
+/// What decides besides the verb group.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Said {
+    /// The simple past will do.
+    pub(super) past: bool,
+    /// A time is said.
+    pub(super) time: bool,
+    /// "now", "these days".
+    pub(super) new: bool,
+}
+
 /// The act and the attribute of a kind that is told with a predicate; nothing if it then says nothing.
-pub(super) fn told(
-    kind: Kind,
-    attribute: &str,
-    predicate: &Predicate<'_>,
-    past: bool,
-    time: bool,
-) -> Option<(Act, String, bool)> {
+pub(super) fn told(kind: Kind, attribute: &str, predicate: &Predicate<'_>, scope: Said) -> Option<(Act, String, bool)> {
+    let Said { past, time, new } = scope;
     let negated = predicate.negated;
     let own = |act: Act| Some((act, attribute.to_owned(), negated));
     let lemma = |act: Act| Some((act, predicate.lemma.to_string(), negated));
@@ -78,8 +84,18 @@ pub(super) fn told(
         Kind::Goal if time => Some((Act::Commitment, "plan".to_owned(), false)),
         Kind::Goal => own(Act::Fact),
         Kind::Fix => (!negated).then(|| (Act::Correction, attribute.to_owned(), false)),
+        Kind::Rare if attribute == "affiliation" => {
+            if negated {
+                own(Act::Negation)
+            } else if new {
+                own(Act::Fact)
+            } else {
+                None
+            }
+        }
         Kind::Rare if negated && lasts => lemma(Act::Negation),
         Kind::Rare if predicate.habit && lasts => lemma(Act::Fact),
+        Kind::Rare if new && lasts => lemma(Act::Fact),
         Kind::Rare => None,
     }
 }
@@ -108,9 +124,11 @@ pub(super) fn has_time(tokens: &[Token<'_>]) -> bool {
     let dated = |pair: &[Token<'_>]| {
         let [first, second] = pair else { return false };
         let number = second.has_digit() || second.in_class(NUMBER);
-        matches!(&*first.word, "at" | "by" | "on" | "before" | "until" | "till") && number && second.span.len() < 8
+        matches!(&*first.word, "at" | "by" | "on" | "before" | "until" | "till" | "the")
+            && number
+            && second.span.len() < 8
     };
-    tokens.iter().any(|token| token.in_class(TIME)) || tokens.windows(2).any(dated)
+    tokens.iter().any(|token| token.in_class(TIME) && !token.is("yesterday")) || tokens.windows(2).any(dated)
 }
 
 /// Whether what is told in the present lies ahead: "tomorrow", "next week", "on Friday".
@@ -171,7 +189,7 @@ impl Reader<'_> {
             old = old.or(Some(denied.value));
             act = Act::Correction;
         }
-        if draft.negated && act != Act::Correction {
+        if draft.negated {
             let denied = Denied {
                 attribute: draft.attribute.clone(),
                 value: said.clone(),

@@ -101,6 +101,10 @@ pub(super) fn tokens(text: &str) -> Vec<Token<'_>> {
             }
             (None, false) | (Some(_), true) => {}
         }
+        if character == '.' && start.is_none() && titled(tokens.last(), at) {
+            tokens.last_mut().expect("a title stands before").span.end = at + 1;
+            continue;
+        }
         if !part && (is_mark(character) || character == '\n') {
             let span = at..at + character.len_utf8();
             let word = Cow::Borrowed(&text[span.clone()]);
@@ -126,6 +130,13 @@ fn is_mark(character: char) -> bool {
 /// Pictures, joiners and combining marks: neither words nor marks.
 fn is_emoji(character: char) -> bool {
     matches!(u32::from(character), 0x300..0x370 | 0x200b..0x2010 | 0x2190..0x2c00 | 0xfe00..0xfe10 | 0x1_f000..0x2_0000)
+}
+
+/// Whether a full stop belongs to a title before a name: "Dr."
+fn titled(last: Option<&Token<'_>>, at: usize) -> bool {
+    last.is_some_and(|last| {
+        last.capital && last.span.end == at && matches!(&*last.word, "dr" | "mr" | "mrs" | "ms" | "prof" | "st")
+    })
 }
 
 /// Whether a mark between two characters belongs to the word.
