@@ -5,6 +5,10 @@
 //! how often a gold turn is above another one (AUC), the share of the evidence in the best half of the turns, and what is
 //! kept at the default threshold. `--signs` writes the parts of every turn for `fit-salience.py`.
 
+#![expect(clippy::print_stdout, reason = "its report goes there")]
+
+use std::collections::BTreeSet;
+use std::hint::black_box;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -15,6 +19,8 @@ use memory_core::event::{Event, EventType, Role};
 use memory_core::rules::Rules;
 use memory_core::salience::{self, Salience};
 use memory_core::{Content, EventId, Timestamp};
+
+const ROUNDS: u32 = 20;
 
 #[derive(Parser)]
 struct Arguments {
@@ -61,11 +67,7 @@ fn main() -> anyhow::Result<()> {
         std::fs::File::create(file)?.write_all(signs.as_bytes())?;
     }
     if arguments.time {
-        let begin = Instant::now();
-        let turns: usize = conversations.iter().map(|conversation| weigh(conversation, &rules).len()).sum();
-        let bytes: usize = all.iter().map(|turn| turn.text.len()).sum();
-        let nanos = begin.elapsed().as_nanos() / turns.max(1) as u128;
-        println!("{nanos} ns for a turn of {} bytes on average", bytes / turns.max(1));
+        time(&conversations, &rules);
     }
     Ok(())
 }
@@ -73,18 +75,36 @@ fn main() -> anyhow::Result<()> {
 /// Weighs every turn after the one before it in its session.
 fn weigh(conversation: &Conversation, rules: &Rules) -> Vec<Weighed> {
     let asked = conversation.questions.iter().filter(|question| question.category != "5");
-    let gold: Vec<&String> = asked.flat_map(|question| &question.evidence).collect();
-    let events: Vec<Event> = conversation.turns.iter().map(event).collect();
-    let weighed = conversation.turns.iter().enumerate().map(|(at, turn)| {
-        let before = at.checked_sub(1).filter(|before| conversation.turns[*before].session == turn.session);
-        Weighed {
-            gold: gold.contains(&&turn.id),
-            user: events[at].role == Role::User,
-            salience: salience::of(&events[at], before.map(|before| &events[before]), &rules.weights),
-            text: turn.content(),
-        }
+    let gold: BTreeSet<&String> = asked.flat_map(|question| &question.evidence).collect();
+    let events = events(conversation);
+    let weighed = conversation.turns.iter().zip(&events).map(|(turn, (event, before))| Weighed {
+        gold: gold.contains(&turn.id),
+        user: event.role == Role::User,
+        salience: salience::of(event, before.as_ref(), &rules.weights),
+        text: turn.content(),
     });
     weighed.collect()
+}
+
+/// Every turn with the one before it in its session.
+fn events(conversation: &Conversation) -> Vec<(Event, Option<Event>)> {
+    let turns = &conversation.turns;
+    let before = |at: usize| at.checked_sub(1).filter(|before| turns[*before].session == turns[at].session);
+    (0..turns.len()).map(|at| (event(&turns[at]), before(at).map(|before| event(&turns[before])))).collect()
+}
+
+/// What weighing a turn costs.
+fn time(conversations: &[Conversation], rules: &Rules) {
+    let events: Vec<_> = conversations.iter().flat_map(events).collect();
+    let bytes: usize = events.iter().map(|(event, _)| event.content.bytes()).sum();
+    let begin = Instant::now();
+    for _ in 0..ROUNDS {
+        for (event, before) in &events {
+            black_box(salience::of(event, before.as_ref(), &rules.weights));
+        }
+    }
+    let nanos = begin.elapsed().as_nanos() as f64 / f64::from(ROUNDS);
+    println!("{:.1} us a turn, {:.1} us for 200 bytes", nanos / 1e3 / events.len() as f64, nanos / 5.0 / bytes as f64);
 }
 
 fn event(turn: &data::Turn) -> Event {

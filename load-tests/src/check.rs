@@ -152,7 +152,9 @@ pub(crate) async fn doubles(
         let mut query = MemoriesQuery { limit: Some(200), include_inactive: true, ..MemoriesQuery::default() };
         loop {
             let page = client.memories(Owner::User(&user), &query).await.context("list the memories of a user")?;
-            let sources = page.results.into_iter().flat_map(|memory| memory.sources);
+            // What is read out of a memory shares its sources.
+            let said = page.results.into_iter().filter(|memory| memory.part_of.is_none());
+            let sources = said.flat_map(|memory| memory.sources);
             doubled.extend(sources.map(|source| source.event_id).filter(|id| !named.insert(id.clone())));
             if page.next.is_none() {
                 break;
@@ -174,7 +176,7 @@ pub(crate) async fn bank_sizes(
         let mut size = 0;
         loop {
             let page = client.memories(Owner::User(&user), &query).await.context("list the memories of a user")?;
-            size += page.results.len();
+            size += page.results.iter().filter(|memory| memory.part_of.is_none()).count();
             if page.next.is_none() {
                 break;
             }

@@ -77,20 +77,15 @@ pub(crate) fn language(tokens: &[Token<'_>]) -> Option<Language> {
 
 /// How tokens of a known language feel.
 pub(crate) fn of_tokens(tokens: &[Token<'_>], told: Option<Language>) -> Emotion {
-    let english = LEXICA.first().expect("English is among them");
-    match told {
-        None => {
-            let felt = weigh::emotion(tokens, english);
-            let others = || LEXICA[1..].iter().map(|lexicon| weigh::emotion(tokens, lexicon));
-            // Too short to tell its language: the first that understands it.
-            if felt == Emotion::default() { others().find(|felt| felt.valence != 0).unwrap_or_default() } else { felt }
-        }
-        Some(language) => LEXICA
-            .iter()
-            .find(|lexicon| lexicon.language == language)
-            .map(|lexicon| weigh::emotion(tokens, lexicon))
-            .unwrap_or_default(),
+    let by = |language| LEXICA.iter().find(|lexicon| lexicon.language == language);
+    let felt = by(told.unwrap_or_default()).map(|lexicon| weigh::emotion(tokens, lexicon)).unwrap_or_default();
+    // Too short to tell its language, or taken for English by a word that both have: the first that understands it.
+    let foreign = || tokens.iter().any(|token| token.is_word && !token.lower.is_ascii());
+    if felt == Emotion::default() && (told.is_none() || told == Some(Language::English) && foreign()) {
+        let others = LEXICA.iter().map(|lexicon| weigh::emotion(tokens, lexicon));
+        return others.into_iter().find(|felt| felt.valence != 0).unwrap_or_default();
     }
+    felt
 }
 
 /// What a word or phrase feels like by itself. All zero: no feeling, although its words have one elsewhere.
@@ -163,8 +158,9 @@ impl Lexicon {
         if told.is_some() || !first.is_word {
             return told;
         }
-        let drawn = |most| weigh::squeeze(&first.lower, most).and_then(|word| self.feelings.word(&word));
-        drawn(2).or_else(|| drawn(1)).map(|feeling| (1, feeling))
+        let feeling = |most| self.feelings.word(&weigh::squeeze(&first.lower, most));
+        let drawn = weigh::is_drawn_out(&first.lower).then(|| feeling(2).or_else(|| feeling(1)));
+        drawn.flatten().map(|feeling| (1, feeling))
     }
 
     /// What the words that the tokens begin with do to feelings, and how many they are.
@@ -173,7 +169,10 @@ impl Lexicon {
         let first = tokens.first()?;
         told.or_else(|| {
             let negates = first.is_word && crate::text::is_negation(&first.lower);
-            let drawn = || weigh::squeeze(&first.lower, 1).and_then(|word| self.shifts.word(&word));
+            let drawn = || {
+                let drawn = weigh::is_drawn_out(&first.lower);
+                drawn.then(|| self.shifts.word(&weigh::squeeze(&first.lower, 1))).flatten()
+            };
             if negates { Some((1, Shift::Negates)) } else { drawn().map(|shift| (1, shift)) }
         })
     }

@@ -15,9 +15,11 @@ pub struct Rules {
     pub window_turns_max: usize,
     /// Bytes of content that close a window.
     pub window_bytes_max: usize,
-    /// Salience of one turn that closes its window at once.
+    /// Salience of one turn that closes its window at once. The default is that of the highest 3 % of the turns that
+    /// the weights were fitted to.
     pub salient_at: u16,
-    /// Salience below which a turn is not kept.
+    /// Salience below which a turn is not kept. The default keeps 73 % of those turns with 96.5 % of the evidence, and
+    /// 75 % of `load-tests/data/quality.json` with 99 %.
     pub keep_at: u16,
     /// Likeness of two texts from which they are one memory.
     pub merge_at: u16,
@@ -29,6 +31,13 @@ pub struct Rules {
 }
 
 /// How much each part of salience adds, in 1/1000 of the part.
+///
+/// By default `disclosure`, `concreteness`, `answer`, `substance` and `small_talk` are those of a logistic regression on the
+/// 2,080 turns of four long conversations of two people (LoCoMo), 515 of which some question has as its evidence, scaled
+/// so that the middle of those has 400. Leaving out one conversation at a time its AUC is 0.848 (the length of the text
+/// alone: 0.74), and the best half of the turns has 89 % of the evidence. `emotion`, `explicit` and `safety` are set by
+/// hand, since such conversations have too much feeling and too little of the others: one word of safety is kept whatever
+/// surrounds it. `load-tests/fit-salience.py` says how to refit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Weights {
@@ -53,8 +62,8 @@ impl Default for Rules {
             gap_seconds: 1_800,
             window_turns_max: 20,
             window_bytes_max: 64 * 1024,
-            salient_at: 800,
-            keep_at: 200,
+            salient_at: 780,
+            keep_at: 80,
             merge_at: 900,
             bank_max: 20_000,
             recent_turns: 6,
@@ -66,14 +75,14 @@ impl Default for Rules {
 impl Default for Weights {
     fn default() -> Self {
         Self {
-            disclosure: 250,
-            concreteness: 300,
+            disclosure: 150,
+            concreteness: 380,
             emotion: 100,
-            answer: 150,
-            substance: 500,
+            answer: 125,
+            substance: 310,
             explicit: 600,
             safety: 500,
-            small_talk: 200,
+            small_talk: 245,
         }
     }
 }

@@ -74,11 +74,12 @@ impl Person {
         self.heard = self.heard.max(recorded.offset.get() + 1);
         let effects = self.working.apply(&self.rules, recorded);
         for closed in effects.closed {
-            let steps = self.rows.decide(&closed.consolidation, self.owner.tenant.tag(&secret()), None);
+            let window = closed.consolidation.with_candidates();
+            let steps = self.rows.decide(&window, self.owner.tenant.tag(&secret()), None);
             for step in &steps {
                 self.rows.apply(step).expect("the rows gave the number of this step");
             }
-            self.consolidations.push(closed.consolidation);
+            self.consolidations.push(window);
             self.steps.extend(steps);
         }
         effects.outcome

@@ -334,7 +334,9 @@ fn memories(dir: &Path) -> BTreeSet<String> {
             .collect();
         json!({ "text": memory["text"], "kind": memory["kind"], "sources": sources }).to_string()
     };
-    DumpText::of(dir).rows("memory").map(of).collect()
+    // What sums up others was made when sessions ended; where that is depends on what had been said by then.
+    let said = |(_, memory): &(String, Value)| memory["kind"] != "summary" && memory["kind"] != "pattern";
+    DumpText::of(dir).rows("memory").filter(said).map(of).collect()
 }
 
 /// A server that was told these events, and then perhaps to forget some; answers what it remembers.

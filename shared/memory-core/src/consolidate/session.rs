@@ -4,8 +4,8 @@
 //! person, place or thing that comes up in one conversation after the other, and how moods go from week to week. Both
 //! name the memories' sources, so what is taken back is taken out of them as well.
 //!
-//! They are made of what the bank holds when a session ends. The turn that ended it becomes a source too: so a fold of
-//! the kept sources makes them at the same place again.
+//! They are made of what the bank holds when a session ends. Where that changes one, the turn that ended the session becomes
+//! a source of it too: so a fold of the kept sources makes it at the same place again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -50,10 +50,6 @@ impl Draft<'_> {
         let Some(anchor) = anchor else { return };
         let session = anchor.event.session_id.as_ref().or_else(|| last_kept?.event.session_id.as_ref());
         let Some(session) = session else { return };
-        // Kept whether or not it changes anything now: of what is left after a forget it may.
-        if anchor.event.control.is_some() && self.bank.len() > 0 {
-            self.put_source(anchor);
-        }
         for memory in self.recurring(anchor, session) {
             self.write_down(anchor, memory);
         }
@@ -169,9 +165,13 @@ impl Draft<'_> {
             Some(known) => {
                 (memory.version, memory.created_at) = (known.version, known.created_at);
                 (memory.reinforced, memory.useful, memory.pinned) = (known.reinforced, known.useful, known.pinned);
+                self.put_source(anchor);
                 self.put_revised(anchor, known.text, memory);
             }
-            None if self.make_room(anchor, &memory) => self.put_memory(memory),
+            None if self.make_room(anchor, &memory) => {
+                self.put_source(anchor);
+                self.put_memory(memory);
+            }
             None => {}
         }
     }

@@ -5,7 +5,7 @@ use crate::text::language::Language;
 use crate::text::scan::Token;
 
 /// How many words a negation reaches.
-const NEGATION_REACH: usize = 4;
+const NEGATION_REACH: usize = 5;
 /// How many words a degree reaches.
 const DEGREE_REACH: usize = 3;
 /// What is left of a good feeling that is denied, in 1/100 and turned round, and of a bad one.
@@ -20,7 +20,7 @@ const BEFORE_BUT: i32 = 45;
 const AFTER_BUT: i32 = 130;
 /// What is left of the feelings in a question, in 1/100: less when it asks about somebody else.
 const OWN_QUESTION: i32 = 80;
-const QUESTION: i32 = 35;
+const QUESTION: i32 = 20;
 /// What each exclamation mark makes of a feeling, in 1/100, and adds to arousal.
 const EXCLAMATION: i32 = 110;
 const EXCLAMATION_AROUSAL: i32 = 60;
@@ -122,7 +122,7 @@ impl Sentence {
 
     /// Adds a feeling as what is in force makes it.
     fn feel(&mut self, here: &[Token<'_>], feeling: Feeling, context: &Context, lexicon: &Lexicon) {
-        let loud = here[0].is_word && (here[0].is_loud() || squeeze(&here[0].lower, 2).is_some());
+        let loud = here[0].is_word && (here[0].is_loud() || is_drawn_out(&here[0].lower));
         let mut scale = if context.degree_reach > 0 { context.degree } else { 100 };
         if loud {
             scale = scale * LOUD / 100;
@@ -178,29 +178,23 @@ impl Sentence {
     }
 }
 
-/// Whether the word is a name: within an English sentence only names begin with a capital, unless all do.
+/// Whether the word is a name: within an English sentence only names begin with a capital, unless all words do.
 fn is_name(tokens: &[Token<'_>], at: usize, lexicon: &Lexicon) -> bool {
-    let before = at.checked_sub(1).and_then(|before| tokens.get(before));
-    lexicon.language == Language::English
-        && tokens[at].is_capitalised()
-        && before.is_some_and(|before| before.is_word && !before.raw.starts_with(char::is_uppercase))
+    if lexicon.language != Language::English || !tokens[at].is_capitalised() || at == 0 || !tokens[at - 1].is_word {
+        return false;
+    }
+    let before = tokens[..at].iter().rposition(|before| !before.raw.starts_with(char::is_uppercase));
+    at == 1 || before.is_some_and(|before| tokens[before].is_word)
 }
 
-/// The word with runs of a letter cut to `most`, if it draws one out (three or more of the same).
-pub(super) fn squeeze(word: &str, most: usize) -> Option<String> {
-    let bytes = word.as_bytes();
-    if !bytes.windows(3).any(|run| run[0].is_ascii_alphabetic() && run[0] == run[1] && run[1] == run[2]) {
-        return None;
-    }
-    let mut squeezed = String::new();
-    let mut run = 0;
-    let mut before = None;
-    for letter in word.chars() {
-        run = if before == Some(letter) { run + 1 } else { 1 };
-        before = Some(letter);
-        if run <= most {
-            squeezed.push(letter);
-        }
-    }
-    Some(squeezed)
+/// Whether a letter of the word is drawn out: there are three or more of it in a row.
+pub(super) fn is_drawn_out(word: &str) -> bool {
+    word.as_bytes().windows(3).any(|run| run[0] == run[1] && run[1] == run[2] && run[0].is_ascii_alphabetic())
+}
+
+/// The word with each letter that is drawn out cut to `most` of it.
+pub(super) fn squeeze(word: &str, most: usize) -> String {
+    let letters: Vec<char> = word.chars().collect();
+    let runs = letters.chunk_by(|one, next| one == next);
+    runs.flat_map(|run| &run[..if run.len() > 2 { most } else { run.len() }]).collect()
 }

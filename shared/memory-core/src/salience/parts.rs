@@ -7,6 +7,7 @@ use super::{FULL, Parts, cap};
 use crate::emotion;
 use crate::text;
 use crate::text::language::Language;
+use crate::text::list::hash;
 use crate::text::scan::{Token, scan};
 
 /// The points of a word that says something, by how common it is: below so many of the commonest words so many points.
@@ -14,8 +15,8 @@ const RARITY: [(usize, u32); 3] = [(500, 5), (1_500, 25), (3_000, 65)];
 const RARE: u32 = 100;
 /// A word of another language than English: how rare it is, is not known.
 const FOREIGN: u32 = 60;
-/// Two characters of a script without spaces are about a word.
-const UNSPACED: u32 = 30;
+/// A character of a script without spaces: about two of them are a word.
+const UNSPACED: u32 = 40;
 
 const OWN: u32 = 350;
 const TELLS: u32 = 100;
@@ -75,8 +76,8 @@ struct Said {
 impl Said {
     fn read(tokens: &[Token<'_>], language: Option<Language>, before: &[Token<'_>]) -> Self {
         let mut this = Self::default();
-        let mut told: BTreeSet<&str> =
-            before.iter().filter(|token| token.is_word).map(|token| root(&token.lower)).collect();
+        let words = before.iter().filter(|token| token.is_word);
+        let mut told: BTreeSet<u64> = words.map(|token| hash(root(&token.lower))).collect();
         for sentence in tokens.split_inclusive(Token::ends_sentence) {
             let weight = if sentence.last().is_some_and(Token::asks) { ASKED } else { STATED };
             this.sentence(sentence, language, weight);
@@ -95,8 +96,11 @@ impl Said {
             }
             self.words += 1;
             self.safety += u32::from(SAFETY.longest(&sentence[at..]).is_some());
-            let marks = TOLD.word(&token.lower).unwrap_or_default();
-            let marks = marks | TOLD.longest(&sentence[at..]).map(|(_, marks)| marks).unwrap_or_default();
+            let marks = match TOLD.longest(&sentence[at..]) {
+                // A phrase does not hide what its first word marks.
+                Some((2.., marks)) => marks | TOLD.word(&token.lower).unwrap_or_default(),
+                found => found.map(|(_, marks)| marks).unwrap_or_default(),
+            };
             own |= marks.has(Marks::OWN);
             tells |= marks.has(Marks::TELLS);
             happened += u32::from(marks.has(Marks::PAST) || is_past(token, language));
@@ -122,13 +126,7 @@ impl Said {
     }
 
     /// What the words of a sentence say that was not said before.
-    fn words_of<'a>(
-        &mut self,
-        sentence: &'a [Token<'_>],
-        language: Option<Language>,
-        weight: u32,
-        told: &mut BTreeSet<&'a str>,
-    ) {
+    fn words_of(&mut self, sentence: &[Token<'_>], language: Option<Language>, weight: u32, told: &mut BTreeSet<u64>) {
         let mut at = 0;
         while let Some(token) = sentence.get(at) {
             if let Some((length, talk)) = TALK.longest(&sentence[at..]) {
@@ -142,7 +140,7 @@ impl Said {
                 continue;
             }
             self.content += weight;
-            if told.insert(root(word)) {
+            if told.insert(hash(root(word))) {
                 self.substance = self.substance.saturating_add(weight * points(token, language));
             }
         }

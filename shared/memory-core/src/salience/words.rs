@@ -79,12 +79,9 @@ pub(super) static TALK: LazyLock<List<Talk>> = LazyLock::new(|| {
     List::new(lines(include_str!("small-talk.txt")).map(|line| (line.entry, talk(line.class))))
 });
 
-/// The commonest words of English, each with its rank, by their letters.
-static COMMON: LazyLock<Vec<(&str, usize)>> = LazyLock::new(|| {
-    let mut words: Vec<(&str, usize)> = include_str!("common.txt").split_whitespace().zip(0..).collect();
-    words.sort_unstable();
-    words
-});
+/// The commonest words of English, each with its rank.
+static COMMON: LazyLock<List<usize>> =
+    LazyLock::new(|| List::new(include_str!("common.txt").split_whitespace().zip(0..)));
 
 /// Endings of English words, and what may stand in their place.
 const ENDINGS: [(&str, &str); 13] = [
@@ -105,12 +102,11 @@ const ENDINGS: [(&str, &str); 13] = [
 
 /// The rank of a word of English among the commonest, whatever its ending; nothing if it is not among them.
 pub(super) fn rank(word: &str) -> Option<usize> {
-    let rank = |word: &str| Some(COMMON[COMMON.binary_search_by_key(&word, |(common, _)| *common).ok()?].1);
     let other = ENDINGS.iter().filter_map(|(ending, instead)| {
         let stem = word.strip_suffix(ending).filter(|stem| stem.len() > 1)?;
-        if instead.is_empty() { rank(stem) } else { rank(&format!("{stem}{instead}")) }
+        if instead.is_empty() { COMMON.word(stem) } else { COMMON.word(&format!("{stem}{instead}")) }
     });
-    rank(word).into_iter().chain(other).min()
+    COMMON.word(word).into_iter().chain(other).min()
 }
 
 /// A word without the commonest endings, to see that it was said before.

@@ -4,6 +4,8 @@
 //! or, joined by `_`, a phrase. `*` at the end of a word stands for any ending; in a phrase `?` stands for no word or one
 //! and `~` for none to three, but the first word is always told in full. All is lower-cased. The longest entry counts.
 
+use std::collections::BTreeMap;
+
 use super::scan::Token;
 
 /// The most words that `~` stands for.
@@ -32,10 +34,14 @@ pub(crate) fn lines(file: &'static str) -> impl Iterator<Item = Line> {
 /// Words and phrases with a value each.
 #[derive(Debug)]
 pub(crate) struct List<V> {
-    /// In the order of their letters.
     words: Vec<Word<V>>,
-    /// In the order of their first words.
-    phrases: Vec<Phrase<V>>,
+    by_letters: Index,
+    /// Of the entries with any ending: the shortest, and of all words the longest, in bytes.
+    shortest_open: usize,
+    longest: usize,
+    /// The phrases that begin with the same word, by that word.
+    phrases: Vec<(&'static str, Vec<Phrase<V>>)>,
+    by_first: Index,
 }
 
 #[derive(Debug)]
@@ -48,65 +54,127 @@ struct Word<V> {
 
 #[derive(Debug)]
 struct Phrase<V> {
-    first: &'static str,
+    /// What follows the first word.
     rest: &'static str,
     value: V,
 }
 
 impl<V: Copy> List<V> {
     pub(crate) fn new(entries: impl Iterator<Item = (&'static str, V)>) -> Self {
-        let (mut words, mut phrases) = (Vec::new(), Vec::new());
+        let mut words = Vec::new();
+        let mut phrases: BTreeMap<&str, Vec<Phrase<V>>> = BTreeMap::new();
         for (entry, value) in entries {
             if let Some((first, rest)) = entry.split_once('_') {
-                phrases.push(Phrase { first, rest, value });
+                phrases.entry(first).or_default().push(Phrase { rest, value });
             } else {
                 let letters = entry.trim_end_matches('*');
                 words.push(Word { letters, open: letters.len() < entry.len(), value });
             }
         }
-        words.sort_by_key(|word| (word.letters, word.open));
-        phrases.sort_by_key(|phrase| phrase.first);
-        Self { words, phrases }
+        // Of two with the same letters the exact one is found.
+        words.sort_by_key(|word| word.open);
+        let open = words.iter().filter(|word| word.open).map(|word| word.letters.len());
+        let phrases: Vec<_> = phrases.into_iter().collect();
+        Self {
+            by_letters: Index::new(words.iter().map(|word| word.letters)),
+            shortest_open: open.min().unwrap_or(usize::MAX),
+            longest: words.iter().map(|word| word.letters.len()).max().unwrap_or_default(),
+            words,
+            by_first: Index::new(phrases.iter().map(|(first, _)| *first)),
+            phrases,
+        }
     }
 
     /// The longest entry that the tokens begin with: how many tokens it takes, and its value.
     pub(crate) fn longest(&self, tokens: &[Token<'_>]) -> Option<(usize, V)> {
-        let first: &str = &tokens.first()?.lower;
-        let from = self.phrases.partition_point(|phrase| phrase.first < first);
-        let phrases = self.phrases[from..].iter().take_while(|phrase| phrase.first == first);
-        let lengths = phrases.filter_map(|phrase| Some((1 + length(phrase.rest, &tokens[1..])?, phrase.value)));
+        let (first, after) = tokens.split_first()?;
+        let phrases = self.by_first.find(hash(&first.lower), |place| self.phrases[place].0 == first.lower);
+        let phrases = phrases.map_or(&[][..], |place| &self.phrases[place].1).iter();
+        let lengths = phrases.filter_map(|phrase| Some((1 + length(phrase.rest, after)?, phrase.value)));
         // The first of those that are as long.
         let phrase = lengths.reduce(|best, next| if next.0 > best.0 { next } else { best });
-        phrase.or_else(|| self.word(first).map(|value| (1, value)))
+        phrase.or_else(|| self.word(&first.lower).map(|value| (1, value)))
     }
 
     /// The value of a word; of the longest entry that it begins with, when the word itself is none.
     pub(crate) fn word(&self, word: &str) -> Option<V> {
-        let mut key = word;
-        loop {
-            let end = self.words.partition_point(|entry| entry.letters <= key);
-            let before = self.words[..end].last()?;
-            if before.letters == word {
-                return Some(before.value);
+        let mut found = None;
+        let mut state = HASH_OF_NOTHING;
+        // The hash of every beginning is met on the way to that of the word.
+        for (end, byte) in (1..=self.longest).zip(word.bytes()) {
+            state = hash_on(state, byte);
+            let whole = end == word.len();
+            if whole || end >= self.shortest_open {
+                let begin = &word.as_bytes()[..end];
+                let fits = |entry: &Word<V>| (whole || entry.open) && entry.letters.as_bytes() == begin;
+                found = self.by_letters.find(state, |place| fits(&self.words[place])).or(found);
             }
-            let mut common = before.letters.bytes().zip(key.bytes()).take_while(|(one, other)| one == other).count();
-            if common == before.letters.len() {
-                if before.open {
-                    return Some(before.value);
-                }
-                common = common.checked_sub(1)?;
-            }
-            // Whatever else `word` could begin with is a beginning of what the two have in common.
-            while !word.is_char_boundary(common) {
-                common -= 1;
-            }
-            key = &word[..common];
         }
+        found.map(|place| self.words[place].value)
     }
+}
+
+/// Where the first entry with a key is: a table with open addressing, at most half full. It is never walked, so the order
+/// in it cannot matter.
+#[derive(Debug)]
+struct Index {
+    /// A part of the key's hash, and the number of its entry, from 1 on; 0 where there is none.
+    slots: Vec<(u32, u32)>,
+}
+
+impl Index {
+    fn new<'a>(keys: impl Iterator<Item = &'a str>) -> Self {
+        let keys: Vec<u64> = keys.map(hash).collect();
+        let mut slots = vec![(0_u32, 0_u32); (2 * keys.len()).next_power_of_two()];
+        for (number, key) in (1..).zip(keys) {
+            let (begin, tag) = Self::begin(key, slots.len());
+            let mut path = (begin..slots.len()).chain(0..begin);
+            let free = path.find(|slot| slots[*slot].1 == 0).expect("half of them are free");
+            slots[free] = (tag, number);
+        }
+        Self { slots }
+    }
+
+    /// The first entry with this hash that is the one.
+    fn find(&self, key: u64, is_it: impl Fn(usize) -> bool) -> Option<usize> {
+        let (mut slot, tag) = Self::begin(key, self.slots.len());
+        // Half of the slots are empty, so this ends.
+        while let (other, number @ 1..) = self.slots[slot] {
+            let place = number as usize - 1;
+            if other == tag && is_it(place) {
+                return Some(place);
+            }
+            slot = (slot + 1) & (self.slots.len() - 1);
+        }
+        None
+    }
+
+    /// The first slot in which a key may be, and the part of it that is kept there.
+    #[expect(clippy::cast_possible_truncation, reason = "any part of a hash is one")]
+    const fn begin(key: u64, slots: usize) -> (usize, u32) {
+        ((key >> 40) as usize & (slots - 1), key as u32)
+    }
+}
+
+const HASH_OF_NOTHING: u64 = 0xcbf2_9ce4_8422_2325;
+
+/// FNV-1a, which goes on byte by byte.
+const fn hash_on(state: u64, byte: u8) -> u64 {
+    (state ^ byte as u64).wrapping_mul(0x0000_0100_0000_01b3)
+}
+
+/// FNV-1a of a word.
+pub(crate) fn hash(word: &str) -> u64 {
+    word.bytes().fold(HASH_OF_NOTHING, hash_on)
 }
 
 /// How many tokens the words of a pattern take, if the tokens begin with it.
 fn length(pattern: &str, tokens: &[Token<'_>]) -> Option<usize> {
+    // Most patterns fail at their first letter.
+    let letters = (pattern.as_bytes().first(), tokens.first().and_then(|token| token.lower.as_bytes().first()));
+    if letters.0 != letters.1 && !pattern.starts_with(['?', '~']) {
+        return None;
+    }
     let (word, rest) = pattern.split_once('_').unwrap_or((pattern, ""));
     let after = |taken: usize| {
         let tokens = tokens.get(taken..)?;

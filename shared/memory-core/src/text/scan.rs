@@ -100,14 +100,17 @@ fn is_sign(character: char) -> bool {
         | 0x93a..0x950 | 0x981..0x984 | 0x9bc..0x9ce | 0xb82 | 0xbbe..0xbce | 0xe31..0xe3b | 0xe47..0xe4f | 0x102b..0x103f)
 }
 
-/// An emoticon, or one mark.
+/// An emoticon that stands by itself or ends a sentence, or one mark.
 fn mark_length(text: &str, first: char) -> usize {
-    let chunk = text.split(char::is_whitespace).next().unwrap_or_default();
-    let chunk = chunk.trim_end_matches(['.', '!', '?', ',']);
-    let eyes = matches!(first, ':' | ';' | '=' | '<' | '>' | '-' | '^' | '(' | ')' | '\\');
-    let emoticon = eyes && chunk.len() > 1 && chunk.len() <= EMOTICON_BYTES && chunk.is_ascii();
+    if !matches!(first, ':' | ';' | '=' | '<' | '>' | '-' | '^' | '(' | ')' | '\\') {
+        return first.len_utf8();
+    }
+    let near = text.char_indices().take(2 * EMOTICON_BYTES).find(|(_, character)| character.is_whitespace());
+    let end = near.map(|(place, _)| place).or_else(|| (text.len() <= 2 * EMOTICON_BYTES).then_some(text.len()));
+    let chunk = text[..end.unwrap_or_default()].trim_end_matches(['.', '!', '?', ',']);
     let letters = chunk.bytes().filter(u8::is_ascii_alphanumeric).count();
-    if emoticon && letters <= 1 { chunk.len() } else { first.len_utf8() }
+    let emoticon = (2..=EMOTICON_BYTES).contains(&chunk.len()) && chunk.is_ascii() && letters <= 1;
+    if emoticon { chunk.len() } else { first.len_utf8() }
 }
 
 fn lower(raw: &str) -> Cow<'_, str> {

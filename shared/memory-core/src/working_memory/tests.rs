@@ -166,3 +166,22 @@ fn what_may_not_be_learnt_has_no_salience_and_no_words() {
     let turn = &memory.window()[0];
     assert_eq!((turn.unkept, turn.event.content.bytes(), turn.salience.total), (Some(NotKept::NoConsent), 0, 0));
 }
+
+#[test]
+fn a_turn_answers_the_one_before_it_in_its_session_even_of_a_closed_window() {
+    let rules = Rules::default();
+    let ask = json!({"id": "q", "role": "assistant", "content": "Where did you grow up?", "session_id": "s"});
+    let answer = |session: &str| json!({"id": "a", "content": "On a walnut farm.", "session_id": session});
+    let answered = |events: Vec<Value>| {
+        let mut memory = memory();
+        for (offset, event) in (0..).zip(events) {
+            memory.apply(&rules, &recorded(offset, event));
+        }
+        memory.window().last().expect("the answer").salience.parts.answer
+    };
+    assert!(answered(vec![ask.clone(), answer("s")]) > 0);
+    assert_eq!(answered(vec![ask.clone(), answer("other")]), 0);
+    assert_eq!(answered(vec![answer("s")]), 0);
+    let consent = json!({"id": "c", "type": "consent", "body": {"remember": true}});
+    assert!(answered(vec![ask, consent, answer("s")]) > 0, "the control closed the window");
+}
