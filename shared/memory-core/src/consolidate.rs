@@ -90,7 +90,9 @@ impl Draft<'_> {
         if let Some(reason) = turn.unkept {
             return Fate::NotKept(reason);
         }
-        if turn.salience.total < keep_at && turn.event.kind == EventType::Turn {
+        // A turn that states something is worth its words.
+        let matters = turn.salience.total >= keep_at || !turn.candidates.is_empty();
+        if !matters && turn.event.kind == EventType::Turn {
             return Fate::NotKept(NotKept::LowSalience);
         }
         let text = turn.event.content.text();
