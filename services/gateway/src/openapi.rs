@@ -26,6 +26,7 @@ use crate::routes::{
         memories::history,
         owners::memories,
         owners::working_memory,
+        owners::profile,
         owners::consent,
         forget::forget,
         forget::receipt,

@@ -14,11 +14,11 @@ use std::time::Duration;
 
 use event_log::EventLog;
 use memory_core::forget::Scope;
-use memory_core::{EventId, HashSecret, MemoryId, Partition, ReceiptId, Subject, TenantId};
+use memory_core::{EventId, HashSecret, MemoryId, Partition, ReceiptId, Subject, TenantId, Timestamp};
 use memos_client::{
-    Answer, EventStatusView, ForgetPreview, ListRequest, MemoryView, Owned, Page, Position, Reach, RecallApi,
-    RecallRequest, RecallResponse, ReceiptView, RemoteRecall, RemoteSettings, ReplicaApi, RevisionView, Topology,
-    Unavailable, WorkingMemoryView,
+    Answer, EventStatusView, ForgetPreview, ListRequest, MemoryView, Owned, Page, Position, ProfileView, Reach,
+    RecallApi, RecallRequest, RecallResponse, ReceiptView, RemoteRecall, RemoteSettings, ReplicaApi, RevisionView,
+    Topology, Unavailable, WorkingMemoryView,
 };
 use service_runtime::Metrics;
 use uuid::Uuid;
@@ -226,6 +226,14 @@ impl RecallApi for Routed {
         Box::pin(async move {
             let partition = self.0.partition_of(&subject);
             self.0.ask(partition, |instance| instance.working_memory(&subject)).await
+        })
+    }
+
+    fn profile(&self, subject: &Subject, now: Option<Timestamp>) -> Answer<'_, ProfileView> {
+        let subject = subject.clone();
+        Box::pin(async move {
+            let partition = self.0.partition_of(&subject);
+            self.0.ask(partition, |instance| instance.profile(&subject, now)).await
         })
     }
 

@@ -51,6 +51,7 @@ pub(crate) fn register(config: &mut ServiceConfig, state: Data<State>) {
         config
             .service(owned("memories").route(web::get().to(owners::memories)))
             .service(owned("working-memory").route(web::get().to(owners::working_memory)))
+            .service(owned("profile").route(web::get().to(owners::profile)))
             .service(owned("consent").route(web::put().to(owners::consent)))
             .service(owned("forget").route(web::post().to(forget::forget)));
     }

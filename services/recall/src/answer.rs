@@ -7,10 +7,11 @@ use memory_core::filter::Filter;
 use memory_core::forget::Scope;
 use memory_core::query::Query;
 use memory_core::rank::{self, Found, Hit, Masks, Parts};
-use memory_core::{Handle, Memory, MemoryId, Subject, SubjectKind, Timestamp, context};
+use memory_core::{Handle, Memory, MemoryId, Subject, SubjectKind, Timestamp, context, profile};
 use memos_client::port::{ListRequest, Unavailable};
 use memos_client::{
-    ContextView, ForgetPreview, MemoryView, Page, Position, RecallRequest, RecallResponse, ScoredView, TurnView, score,
+    ContextView, ForgetPreview, MemoryView, Page, Position, ProfileView, RecallRequest, RecallResponse, ScoredView,
+    TurnView, score,
 };
 
 use crate::partition::View;
@@ -90,6 +91,12 @@ pub(crate) fn preview(view: &View, subject: Handle, scope: &Scope) -> ForgetPrev
         memory_ids: memories.into_iter().take(PREVIEW_MAX).collect(),
         event_ids: events.into_iter().take(PREVIEW_MAX).collect(),
     }
+}
+
+/// What a subject is like, without what is about to be forgotten.
+pub(crate) fn profile(subject: &Subject, view: &View, at: Option<Timestamp>) -> ProfileView {
+    let now = at.unwrap_or_else(now);
+    ProfileView::of(subject, &profile::of(&view.bank, &Masks::of(&view.turns), now), now)
 }
 
 /// One page of a subject's memories, latest event first. The cursor names the last memory of the page before.

@@ -14,8 +14,8 @@ use memory_core::{
 use memory_store::Store;
 use memos_client::port::{Answer, ListRequest, Owned, Reach, RecallApi, ReplicaApi, Unavailable};
 use memos_client::{
-    EventStatusView, ForgetPreview, MemoryView, Page, Position, RecallRequest, RecallResponse, ReceiptView,
-    RevisionView, TurnView, WorkingMemoryView,
+    EventStatusView, ForgetPreview, MemoryView, Page, Position, ProfileView, RecallRequest, RecallResponse,
+    ReceiptView, RevisionView, TurnView, WorkingMemoryView,
 };
 use tokio::sync::watch;
 
@@ -402,6 +402,13 @@ impl RecallApi for Recall {
 
     fn working_memory(&self, subject: &Subject) -> Answer<'_, WorkingMemoryView> {
         Box::pin(std::future::ready(self.working(subject)))
+    }
+
+    fn profile(&self, subject: &Subject, now: Option<Timestamp>) -> Answer<'_, ProfileView> {
+        let handle = self.handle(subject);
+        let served = self.check_serves(self.partition_of(handle));
+        let view = served.and_then(|()| self.view(handle));
+        Box::pin(std::future::ready(view.map(|view| answer::profile(subject, &view, now))))
     }
 
     fn event(&self, tenant: &TenantId, id: &EventId) -> Answer<'_, Option<EventStatusView>> {

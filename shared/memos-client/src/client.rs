@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use memory_core::Timestamp;
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -17,9 +18,11 @@ use crate::event_status::EventStatusView;
 use crate::health::HealthView;
 use crate::memory::MemoryView;
 use crate::page::{List, Page};
+use crate::profile::ProfileView;
 use crate::publish::{FeedbackRequest, PublishResponse};
 use crate::recall::{RecallRequest, RecallResponse};
 use crate::revision::RevisionView;
+use crate::time;
 use crate::working_memory::WorkingMemoryView;
 
 /// How long an idle connection is kept for the next request; shorter than the server keeps it (75 s).
@@ -232,6 +235,16 @@ impl Client {
     /// [`ClientError`].
     pub async fn working_memory(&self, owner: Owner<'_>) -> Result<WorkingMemoryView, ClientError> {
         self.get(&["v1", owner.collection(), owner.id(), "working-memory"]).await
+    }
+
+    /// What the owner is like at `now`, which is the server's time by default.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn profile(&self, owner: Owner<'_>, now: Option<Timestamp>) -> Result<ProfileView, ClientError> {
+        let url = self.url(&["v1", owner.collection(), owner.id(), "profile"]);
+        let now = now.map(|now| ("now", time::to_text(now)));
+        self.call(|| self.request(Method::GET, &url).query(now.as_slice())).await
     }
 
     /// Says whether anything of this owner may be remembered from now on.

@@ -9,7 +9,7 @@ use std::fmt;
 use std::path::Path;
 
 use memory_core::forget::Scope;
-use memory_core::{Partition, Subject, SubjectKind, TenantId};
+use memory_core::{Partition, Subject, SubjectKind, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::port::ListRequest;
@@ -27,6 +27,7 @@ pub mod path {
     pub const HISTORY: &str = "/internal/v1/history";
     pub const MEMORIES: &str = "/internal/v1/memories";
     pub const WORKING_MEMORY: &str = "/internal/v1/working-memory";
+    pub const PROFILE: &str = "/internal/v1/profile";
     pub const EVENT: &str = "/internal/v1/event";
     pub const RECEIPT: &str = "/internal/v1/receipt";
     pub const PREVIEW: &str = "/internal/v1/forget-preview";
@@ -185,6 +186,14 @@ impl From<&Subject> for Named {
 pub struct ListOf {
     pub subject: Named,
     pub list: ListRequest,
+}
+
+/// Asks what a subject is like.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProfileOf {
+    pub subject: Named,
+    #[serde(with = "crate::time::option")]
+    pub now: Option<Timestamp>,
 }
 
 /// Asks what a forget of this would take of a subject.

@@ -18,6 +18,7 @@ pub mod memory;
 pub mod page;
 pub mod port;
 pub mod position;
+pub mod profile;
 pub mod publish;
 pub mod recall;
 pub mod remote;
@@ -43,6 +44,7 @@ pub use memory::{AttributeView, EmotionView, MemoryView, SourceView};
 pub use page::{List, Page};
 pub use port::{Answer, ListRequest, Owned, Reach, RecallApi, ReplicaApi, Unavailable};
 pub use position::Position;
+pub use profile::{BaselineView, CompanionView, MoodView, ProfileView, StatementView, StyleView, TopicView, WeekView};
 pub use publish::{
     Accepted, ConsentRequest, CorrectRequest, FeedbackRequest, InletResponse, PublishRequest, PublishResponse,
 };

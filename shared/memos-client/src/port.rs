@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use memory_core::forget::Scope;
-use memory_core::{EventId, Kind, MemoryId, Partition, ReceiptId, Subject, TenantId};
+use memory_core::{EventId, Kind, MemoryId, Partition, ReceiptId, Subject, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -19,6 +19,7 @@ use crate::forget::{ForgetPreview, ReceiptView};
 use crate::memory::MemoryView;
 use crate::page::Page;
 use crate::position::Position;
+use crate::profile::ProfileView;
 use crate::recall::{RecallRequest, RecallResponse};
 use crate::revision::RevisionView;
 use crate::working_memory::WorkingMemoryView;
@@ -140,6 +141,9 @@ pub trait RecallApi: Send + Sync + Debug {
 
     /// The current conversation of a subject; of an unknown subject, an empty one.
     fn working_memory(&self, subject: &Subject) -> Answer<'_, WorkingMemoryView>;
+
+    /// What a subject is like at `now`, which is the clock's time by default; of an unknown subject, nothing.
+    fn profile(&self, subject: &Subject, now: Option<Timestamp>) -> Answer<'_, ProfileView>;
 
     /// What became of an event; `None` when it is unknown or another tenant's.
     fn event(&self, tenant: &TenantId, id: &EventId) -> Answer<'_, Option<EventStatusView>>;

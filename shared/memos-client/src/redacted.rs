@@ -11,8 +11,8 @@ use crate::inlet::{InletRecord, Secret, Signer, Statement};
 use crate::internal::{ListOf, Named, PreviewOf};
 use crate::{
     ContextView, CorrectRequest, DeadLetterView, ErrorBody, FeedbackRequest, ForgetBody, Interaction, ListRequest,
-    MemoriesQuery, MemoryView, Owned, Owner, Page, PublishRequest, RecallRequest, RecallResponse, RevisionView,
-    TurnView, WorkingMemoryView,
+    MemoriesQuery, MemoryView, Owned, Owner, Page, ProfileView, PublishRequest, RecallRequest, RecallResponse,
+    RevisionView, TurnView, WorkingMemoryView,
 };
 
 const CANARY: &str = "kanarienvogel";
@@ -76,6 +76,17 @@ fn answers_are_redacted() {
         "next_seq": 1, "remember": true
     });
     read::<WorkingMemoryView>(working);
+    let statement = json!({
+        "memory_id": Uuid::nil(), "attribute": { "name": CANARY, "value": CANARY }, "text": CANARY, "since": TIME,
+        "confidence": 0.9, "origin": "user", "pinned": false, "sources": []
+    });
+    let topic = json!({ "name": CANARY, "days": 2, "first": TIME, "last": TIME, "memory_ids": [], "sources": [] });
+    let word = json!({ "word": CANARY, "count": 3, "memory_ids": [], "sources": [] });
+    read::<ProfileView>(json!({
+        "user_id": CANARY, "agent_id": CANARY, "session_id": CANARY, "now": TIME, "facts": [statement],
+        "preferences": [statement], "goals": [statement], "topics": [topic], "style": null,
+        "emotion": { "baseline": null, "weeks": [], "trend": null, "goes_with_low": [word], "goes_with_high": [word] }
+    }));
     let letter = json!({
         "id": Uuid::nil(), "topic": "inlet.x", "partition": 0, "offset": 0, "reason": "invalid_json",
         "message": CANARY, "arrived": TIME, "made": TIME, "bytes": 1, "replays": 0

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use memory_core::forget::Scope;
-use memory_core::{EventId, MemoryId, Partition, ReceiptId, Subject, TenantId};
+use memory_core::{EventId, MemoryId, Partition, ReceiptId, Subject, TenantId, Timestamp};
 use reqwest::{Response, StatusCode, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -16,13 +16,14 @@ use crate::error_body::ErrorBody;
 use crate::event_status::EventStatusView;
 use crate::forget::{ForgetPreview, ReceiptView};
 use crate::internal::{
-    ById, Found, InternalKey, KEY_HEADER, ListOf, Named, PreviewOf, Reached, ReachedRequest, TENANT_HEADER,
+    ById, Found, InternalKey, KEY_HEADER, ListOf, Named, PreviewOf, ProfileOf, Reached, ReachedRequest, TENANT_HEADER,
     encode_tenant, path,
 };
 use crate::memory::MemoryView;
 use crate::page::Page;
 use crate::port::{Answer, ListRequest, Owned, Reach, RecallApi, ReplicaApi, Unavailable};
 use crate::position::Position;
+use crate::profile::ProfileView;
 use crate::recall::{RecallRequest, RecallResponse};
 use crate::revision::RevisionView;
 use crate::working_memory::WorkingMemoryView;
@@ -177,6 +178,11 @@ impl RecallApi for RemoteRecall {
     fn working_memory(&self, subject: &Subject) -> Answer<'_, WorkingMemoryView> {
         let (tenant, body) = (subject.tenant.clone(), Named::from(subject));
         Box::pin(async move { self.ask(path::WORKING_MEMORY, Some(tenant), body, self.timeout).await })
+    }
+
+    fn profile(&self, subject: &Subject, now: Option<Timestamp>) -> Answer<'_, ProfileView> {
+        let (tenant, body) = (subject.tenant.clone(), ProfileOf { subject: subject.into(), now });
+        Box::pin(async move { self.ask(path::PROFILE, Some(tenant), body, self.timeout).await })
     }
 
     fn event(&self, tenant: &TenantId, id: &EventId) -> Answer<'_, Option<EventStatusView>> {

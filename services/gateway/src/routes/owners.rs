@@ -5,8 +5,10 @@ use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use memory_core::subject::valid_id;
 use memory_core::{Kind, Subject, SubjectKind, TenantId};
+use memos_client::time;
 use memos_client::{
-    ConsentRequest, ErrorBody, ListRequest, MemoryView, Page, PublishResponse, RecallRequest, WorkingMemoryView,
+    ConsentRequest, ErrorBody, ListRequest, MemoryView, Page, ProfileView, PublishResponse, RecallRequest,
+    WorkingMemoryView,
 };
 use serde_json::{Value, json};
 
@@ -80,6 +82,37 @@ pub(crate) async fn working_memory(
     Params::of(&request)?.finish()?;
     let subject = subject(&request, &tenant, &id)?;
     let view = state.ask(state.recall.working_memory(&subject)).await?;
+    Ok(HttpResponse::Ok().json(view))
+}
+
+/// What the owner is like: facts, preferences, goals, topics, mood and manner, each with the events it comes from. It is
+/// computed from the memories when it is asked for.
+#[utoipa::path(
+    get,
+    path = "/v1/{owners}/{id}/profile",
+    tag = "owners",
+    params(
+        ("owners" = String, Path, description = "users, agents or sessions"),
+        ("id" = String, Path, description = "The owner's id"),
+        ("now" = Option<String>, Query, description = "the time to tell it as of (RFC 3339); the clock's by default"),
+    ),
+    responses(
+        (status = 200, description = "The profile; an empty one of an owner that nothing is known of", body = ProfileView),
+        (status = 400, description = "The question is at fault", body = ErrorBody),
+    )
+)]
+pub(crate) async fn profile(
+    state: Data<State>,
+    tenant: Tenant,
+    request: HttpRequest,
+    id: Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let subject = subject(&request, &tenant, &id)?;
+    let mut params = Params::of(&request)?;
+    let refused = || Problem::field(Code::InvalidField, "now", "must be a time like 2026-05-08T13:56:00Z (RFC 3339)");
+    let now = params.take("now")?.map(|now| time::parse(&now).ok_or_else(refused)).transpose()?;
+    params.finish()?;
+    let view = state.ask(state.recall.profile(&subject, now)).await?;
     Ok(HttpResponse::Ok().json(view))
 }
 

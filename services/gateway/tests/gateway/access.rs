@@ -104,6 +104,12 @@ async fn somebody_elses_memory_is_answered_as_a_missing_one() {
         absent.body["error"]["request_id"] = foreign.body["error"]["request_id"].clone();
         assert_eq!((foreign.status, &foreign.body), (404, &absent.body), "{method}");
     }
+    let profile = server.send(Method::GET, "/v1/users/alice/profile", &[mine], String::new()).await;
+    assert_eq!(profile.body["facts"][0]["text"], "likes tea");
+    let foreign = server.send(Method::GET, "/v1/users/alice/profile", &[theirs], String::new()).await;
+    let mut unknown = server.send(Method::GET, "/v1/users/nobody/profile", &[theirs], String::new()).await;
+    unknown.body["user_id"] = json!("alice");
+    assert_eq!((foreign.status, foreign.body), (200, unknown.body));
     let feedback = json!({ "memory_ids": [id], "useful": true }).to_string();
     let reply = server.send(Method::POST, "/v1/feedback", &[theirs, json], feedback).await;
     assert_eq!((reply.status, reply.code()), (404, "memory_not_found"));

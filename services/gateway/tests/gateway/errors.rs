@@ -115,6 +115,8 @@ fn others() -> Vec<Row> {
     add(get("/v1/users/u/memories?limit=0".to_owned()), json!({}), 400, Code::InvalidField, Some("limit"), None);
     add(get("/v1/users/u/memories?kind=rumour".to_owned()), json!({}), 400, Code::InvalidField, Some("kind"), None);
     add(get("/v1/users/u/memories?page=2".to_owned()), json!({}), 400, Code::UnknownField, Some("page"), None);
+    add(get("/v1/users/u/profile?now=today".to_owned()), json!({}), 400, Code::InvalidField, Some("now"), None);
+    add(get("/v1/users/u/profile?at=1".to_owned()), json!({}), 400, Code::UnknownField, Some("at"), None);
     add((Method::PUT, "/v1/users/u/consent".to_owned()), json!({}), 400, Code::MissingField, Some("remember"), None);
     let f = post("/v1/users/u/forget");
     add(f.clone(), json!({}), 400, Code::MissingField, Some("body"), None);

@@ -144,6 +144,12 @@ async fn the_rust_client_speaks_to_it() {
     assert_eq!((listed.limit, listed.filters), (7, Some(filters)));
     let view = client.working_memory(owner).await.expect("a view");
     assert_eq!(view.user_id.as_deref(), Some("alice/../bob"), "an id stays one segment");
+    let alice = Owner::User("alice");
+    server.parted.recall.remember(&user("default", "alice"), uuid::Uuid::from_u128(1), "likes tea");
+    let now = memory_core::Timestamp::from_seconds(1_800_000_000);
+    let profile = client.profile(alice, Some(now)).await.expect("a profile");
+    assert_eq!((profile.user_id.as_deref(), profile.now, profile.facts.len()), (Some("alice"), now, 1));
+    assert_eq!(client.profile(Owner::Agent("alice"), None).await.expect("a profile").facts, [], "another owner");
     assert!(client.health().await.expect("an answer").ready);
     assert_eq!(client.event("none").await.expect_err("unknown").code(), Some("event_not_found"));
     server.stop().await;
@@ -159,6 +165,7 @@ async fn it_describes_and_measures_itself() {
         "/v1/memories/{id}",
         "/v1/inlets/{name}",
         "/v1/dead-letters/replay",
+        "/v1/{owners}/{id}/profile",
         "/v1/{owners}/{id}/forget",
         "/v1/receipts/{id}",
     ] {

@@ -17,8 +17,8 @@ use memory_core::{
     Timestamp,
 };
 use memos_client::{
-    Answer, ContextView, EventStatusView, ForgetPreview, ListRequest, MemoryView, Owned, Page, Position, Reach,
-    RecallApi, RecallRequest, RecallResponse, ReceiptStatus, ReceiptView, RevisionView, ScoredView, Unavailable,
+    Answer, ContextView, EventStatusView, ForgetPreview, ListRequest, MemoryView, Owned, Page, Position, ProfileView,
+    Reach, RecallApi, RecallRequest, RecallResponse, ReceiptStatus, ReceiptView, RevisionView, ScoredView, Unavailable,
     WorkingMemoryView,
 };
 use reqwest::Method;
@@ -414,6 +414,30 @@ impl RecallApi for FakeRecall {
             remember: true,
             forgotten_before: forgotten,
         })
+    }
+
+    /// Every memory of the subject as a fact.
+    fn profile(&self, subject: &Subject, now: Option<Timestamp>) -> Answer<'_, ProfileView> {
+        let named = |kind| (subject.kind == kind).then_some(&subject.id);
+        let memories = self.memories.lock().expect("no panic");
+        let facts: Vec<Value> = memories
+            .values()
+            .filter(|(owner, _)| owner == subject)
+            .map(|(_, view)| {
+                json!({
+                    "memory_id": view.id, "attribute": null, "text": view.text, "since": "2026-05-08T13:56:00Z",
+                    "confidence": 0.9, "origin": "user", "pinned": false, "sources": []
+                })
+            })
+            .collect();
+        let now = memos_client::time::to_text(now.unwrap_or(Timestamp::EPOCH));
+        let view = json!({
+            "user_id": named(SubjectKind::User), "agent_id": named(SubjectKind::Agent),
+            "session_id": named(SubjectKind::Session), "now": now, "facts": facts, "preferences": [], "goals": [],
+            "topics": [], "style": null,
+            "emotion": { "baseline": null, "weeks": [], "trend": null, "goes_with_low": [], "goes_with_high": [] }
+        });
+        self.answer(serde_json::from_value(view).expect("the shape of a profile"))
     }
 
     fn event(&self, _tenant: &TenantId, _id: &EventId) -> Answer<'_, Option<EventStatusView>> {

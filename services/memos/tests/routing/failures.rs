@@ -41,6 +41,9 @@ async fn one_instance_may_be_gone() {
                 let answer = cluster.ask(owner, "Lisbon").await.expect("the other one answers");
                 assert_eq!(answer.results.len(), 1, "{count} instances without {gone}");
                 assert!(cluster.client.working_memory(Owner::User(&owner.id)).await.is_ok());
+                let profile =
+                    cluster.client.profile(Owner::User(&owner.id), None).await.expect("the other one answers");
+                assert_eq!(profile.user_id.as_deref(), Some(owner.id.as_str()));
             }
             cluster.instances[gone].start();
             cluster.ready();

@@ -266,6 +266,8 @@ fn requests(scene: &mut Scene) {
         format!("/v1/users/{id}%ff%fe/working-memory"),
         format!("/v1/users/{id}{}/working-memory", "y".repeat(300)),
         format!("/v1/{id}/x/working-memory"),
+        format!("/v1/users/{id}/profile?now={value}"),
+        format!("/v1/users/{id}/profile?{name}={value}"),
         format!("/v1/memories/{id}"),
         format!("/v1/memories/{id}%ff/history"),
         format!("/v1/memories/{id}/history"),

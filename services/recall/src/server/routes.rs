@@ -6,7 +6,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::{self, Data, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, Resource};
 use memory_core::{EventId, MemoryId, ReceiptId, Subject, TenantId};
-use memos_client::internal::{ById, Found, ListOf, Named, PreviewOf, Reached, ReachedRequest, path};
+use memos_client::internal::{ById, Found, ListOf, Named, PreviewOf, ProfileOf, Reached, ReachedRequest, path};
 use memos_client::{Reach, RecallApi, RecallRequest, ReplicaApi};
 use uuid::Uuid;
 
@@ -24,6 +24,7 @@ pub(crate) fn register(config: &mut ServiceConfig, door: Data<Door>) {
         .service(resource(path::HISTORY).route(web::post().to(history)))
         .service(resource(path::MEMORIES).route(web::post().to(memories)))
         .service(resource(path::WORKING_MEMORY).route(web::post().to(working_memory)))
+        .service(resource(path::PROFILE).route(web::post().to(profile)))
         .service(resource(path::EVENT).route(web::post().to(event)))
         .service(resource(path::RECEIPT).route(web::post().to(receipt)))
         .service(resource(path::PREVIEW).route(web::post().to(preview)))
@@ -124,6 +125,14 @@ async fn working_memory(door: Data<Door>, request: HttpRequest, payload: Payload
     let tenant = tenant(&request)?;
     let subject = named(door.read(payload).await?, tenant)?;
     Ok(HttpResponse::Ok().json(door.recall.working_memory(&subject).await?))
+}
+
+async fn profile(door: Data<Door>, request: HttpRequest, payload: Payload) -> Answered {
+    let _place = door.question()?;
+    let tenant = tenant(&request)?;
+    let ProfileOf { subject, now } = door.read(payload).await?;
+    let subject = named(subject, tenant)?;
+    Ok(HttpResponse::Ok().json(door.recall.profile(&subject, now).await?))
 }
 
 /// Waits. A partition that is being restored is said at once: another instance may have it.

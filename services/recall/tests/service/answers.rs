@@ -119,6 +119,36 @@ fn the_context_block_is_filled_to_its_budget_however_few_results_are_wanted() {
 }
 
 #[test]
+fn a_profile_tells_what_is_kept_of_somebody_as_of_a_time() {
+    let mut stage = Stage::new(Rules::default());
+    let running = stage.recall(Settings::default());
+    let alice = user("t", "alice");
+    let fact = json!({"id": "fact", "type": "remember", "time": "2026-05-08T12:00:00Z",
+        "body": {"kind": "fact", "text": "Her blood group is A.", "pinned": true}});
+    let mut turn = events::turn("I moved to Lisbon in May with my sister Anna.");
+    (turn["id"], turn["time"]) = (json!("turn"), json!("2026-05-06T12:00:00Z"));
+    [turn, fact, events::session_end()].into_iter().for_each(|value| running.reached(&stage.say(&alice, value)));
+    let ask = |now: Option<&str>| {
+        let now = now.map(|now| memos_client::time::parse(now).expect("a time"));
+        block_on(running.recall.profile(&alice, now)).expect("an answer")
+    };
+    assert_eq!((ask(None).facts.len(), ask(None).style), (0, None), "turns of an open window are no memories yet");
+    stage.settle(&running);
+    let profile = ask(None);
+    let [fact] = profile.facts.as_slice() else { panic!("{} facts", profile.facts.len()) };
+    assert_eq!(
+        (fact.text.as_str(), fact.pinned, fact.sources.as_slice()),
+        ("Her blood group is A.", true, &["fact".to_owned()][..])
+    );
+    let style = profile.style.expect("a turn was kept");
+    assert_eq!((style.language.as_deref(), style.words, style.sources), (Some("en"), 10, vec!["turn".to_owned()]));
+    let before = ask(Some("2026-05-07T00:00:00Z"));
+    assert_eq!((before.facts.len(), before.style.is_some()), (0, true));
+    assert_eq!(json!(before)["now"], "2026-05-07T00:00:00Z");
+    running.stop().expect("it was told to");
+}
+
+#[test]
 fn an_unknown_subject_has_empty_answers() {
     let stage = Stage::new(Rules::default());
     let running = stage.recall(Settings::default());
@@ -128,6 +158,11 @@ fn an_unknown_subject_has_empty_answers() {
     let conversation = block_on(running.recall.working_memory(&nobody)).expect("an answer");
     assert_eq!((conversation.turns.len(), conversation.next_seq, conversation.remember), (0, 0, true));
     assert_eq!(memories(&running, &nobody)["results"], json!([]));
+    let profile = json!(block_on(running.recall.profile(&nobody, None)).expect("an answer"));
+    assert_eq!(
+        (&profile["user_id"], &profile["facts"], &profile["style"]),
+        (&json!("nobody"), &json!([]), &json!(null))
+    );
     running.stop().expect("it was told to");
 }
 
@@ -142,6 +177,8 @@ fn said_of(running: &Running, owner: &Subject) -> Value {
     request.now = Some(Timestamp::from_seconds(1_800_000_000));
     let mut answer = json!(block_on(running.recall.recall(&owner.tenant, request)).expect("an answer"));
     answer["memories"] = memories(running, owner);
+    let now = Some(Timestamp::from_seconds(1_800_000_000));
+    answer["profile"] = json!(block_on(running.recall.profile(owner, now)).expect("an answer"));
     answer["working"] = json!(block_on(running.recall.working_memory(owner)).expect("an answer"));
     answer
 }

@@ -62,6 +62,7 @@ fn what_is_elsewhere_is_not_missing() {
         block_on(running.recall.recall(&elsewhere.tenant, question(&elsewhere, "Lisbon"))).expect_err("not here"),
         block_on(running.recall.memories(&elsewhere, list())).expect_err("not here"),
         block_on(running.recall.working_memory(&elsewhere)).expect_err("not here"),
+        block_on(running.recall.profile(&elsewhere, None)).expect_err("not here"),
     ];
     let mut position = Position::new(stage.log.id().uuid());
     position.cover(ELSEWHERE, event_log::Offset::new(1));

@@ -54,6 +54,12 @@ fn told(stage: &mut Stage, running: &Running) -> Subject {
             say(stage, &id, "s", &format!("My {CANARY} of house {number} lives at number {number} of Harbour Street."));
         }
     }
+    let fact = json!({"kind": "fact", "text": format!("The {CANARY} of Harbour Street is a fact.")});
+    stage.say(
+        &alice,
+        json!({"id": "c-fact", "type": "remember", "session_id": "s", "origin": "third_party",
+        "time": "2020-01-01T00:00:00Z", "body": fact}),
+    );
     stage.say(&alice, events::session_end());
     running.reached(&stage.end());
     stage.settle(running);
@@ -64,7 +70,7 @@ fn told(stage: &mut Stage, running: &Running) -> Subject {
     alice
 }
 
-const IDS: [&str; 8] = ["c0", "c10", "c20", "c30", "c40", "c50", "c-closed", "c-open"];
+const IDS: [&str; 9] = ["c0", "c10", "c20", "c30", "c40", "c50", "c-fact", "c-closed", "c-open"];
 
 fn list() -> ListRequest {
     ListRequest { limit: 200, cursor: None, kinds: Vec::new(), filters: None, include_inactive: true }
@@ -85,6 +91,7 @@ fn said(running: &Running, owner: &Subject) -> Value {
         "search": [asked("canary"), asked("Who lives in Harbour Street?"), asked("Lisbon Street or Kyoto Street")],
         "list": block_on(recall.memories(owner, list())).expect("a page"),
         "working": block_on(recall.working_memory(owner)).expect("an answer"),
+        "profile": block_on(recall.profile(owner, None)).expect("an answer"),
         "ids": IDS.map(of),
     })
 }
@@ -130,6 +137,8 @@ fn nothing_that_is_forgotten_is_found_from_the_fold_of_the_forget_on() {
             let alice = told(&mut stage, &running);
             let before = said(&running, &alice).to_string();
             assert!(before.matches(CANARY).count() > 20, "{before}");
+            let profile = json!(block_on(running.recall.profile(&alice, None)).expect("an answer")).to_string();
+            assert!(profile.contains(CANARY), "{profile}");
             assert_eq!(status(&running, "c-open"), Some(EventStatus::Recallable));
             running.reached(&stage.say(&alice, events::forget(scope.clone())));
             let after = stage.say(&alice, {
@@ -174,7 +183,7 @@ fn a_preview_names_what_the_forget_takes() {
     let matching = memory_core::forget::Matching { session_id: Some("s".to_owned()), ..Default::default() };
     let preview = |scope: &Scope| block_on(running.recall.preview(&alice, scope)).expect("an answer");
     let found = preview(&Scope::Matching(matching.clone()));
-    assert_eq!((found.memories, found.turns), (6, 2));
+    assert_eq!((found.memories, found.turns), (7, 2));
     let mut events = found.event_ids;
     events.sort();
     assert_eq!(events, ["c-closed", "c-open"]);
@@ -289,6 +298,7 @@ fn questions(running: &Running, owner: &Subject) -> Vec<(&'static str, Result<()
         ("missing memory", block_on(recall.memory(tenant, memory(owner, "nothing"))).map(drop)),
         ("history", block_on(recall.history(tenant, id)).map(drop)),
         ("working memory", block_on(recall.working_memory(owner)).map(drop)),
+        ("profile", block_on(recall.profile(owner, None)).map(drop)),
         ("event", block_on(recall.event(tenant, &event("c0"))).map(drop)),
         ("open event", block_on(recall.event(tenant, &event("c-open"))).map(drop)),
         ("missing event", block_on(recall.event(tenant, &event("nothing"))).map(drop)),

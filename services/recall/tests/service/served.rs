@@ -58,6 +58,7 @@ async fn the_answers_are_those_of_the_process() {
     told["id"] = json!("told");
     told["metadata"] = json!({"fraction": 0.1, "deep": [1, {"x": null}]});
     stage.say(&alice, told);
+    stage.say(&alice, json!({"type": "remember", "body": {"kind": "preference", "text": "She drinks tea."}}));
     stage.say(&alice, events::session_end());
     stage.settle(&running);
     let position = stage.say(&alice, events::turn("My sister lives near Porto."));
@@ -78,6 +79,12 @@ async fn the_answers_are_those_of_the_process() {
     assert_eq!(remote.memory(&alice.tenant, id).await, local.memory(&alice.tenant, id).await);
     assert_eq!(remote.history(&alice.tenant, id).await, local.history(&alice.tenant, id).await);
     assert_eq!(remote.memories(&alice, list.clone()).await, local.memories(&alice, list).await);
+    let now = event_log::now();
+    for now in [now, memory_core::Timestamp::EPOCH] {
+        let profile = remote.profile(&alice, Some(now)).await.expect("an answer");
+        assert_eq!(profile.preferences.len(), usize::from(now > memory_core::Timestamp::EPOCH));
+        assert_eq!(Ok(profile), local.profile(&alice, Some(now)).await);
+    }
     assert_eq!(remote.working_memory(&alice).await, local.working_memory(&alice).await);
     assert_eq!(remote.event(&alice.tenant, &event).await, local.event(&alice.tenant, &event).await);
     assert_eq!(remote.event(&alice.tenant, &nothing).await, Ok(None));
@@ -102,6 +109,8 @@ async fn the_answers_are_those_of_the_process() {
     // law: L08
     let other = TenantId::try_new("other").expect("a tenant");
     assert_eq!(remote.memory(&other, id).await, Ok(None));
+    let namesake = memory_core::Subject { tenant: other.clone(), ..alice.clone() };
+    assert_eq!(remote.profile(&namesake, None).await.map(|profile| profile.preferences), Ok(Vec::new()));
     assert_eq!(remote.event(&other, &event).await, Ok(None));
     assert_eq!(remote.receipt(&other, receipt).await, Ok(None));
     served.stop().await;

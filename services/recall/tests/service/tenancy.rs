@@ -1,6 +1,6 @@
 //! Somebody else's id answers exactly as a missing one.
 
-use memory_core::{EventId, MemoryId, Rules};
+use memory_core::{EventId, MemoryId, Rules, Subject, Timestamp};
 use memos_client::port::RecallApi;
 use recall::Settings;
 use serde_json::json;
@@ -27,6 +27,18 @@ fn a_tenant_sees_nothing_of_another_with_the_same_names() {
             assert_eq!(found, [text], "settled: {settled}");
         }
     }
+    let (carol, namesake, nobody) = (user("one", "carol"), user("two", "carol"), user("two", "dora"));
+    let fact = json!({"type": "remember", "body": {"kind": "fact", "text": "My blood group is A."}});
+    running.reached(&stage.say(&carol, fact));
+    stage.settle(&running);
+    let profile = |owner: &Subject| {
+        let mut profile = block_on(running.recall.profile(owner, Some(event_log::now()))).expect("an answer");
+        (profile.user_id, profile.now) = (None, Timestamp::EPOCH);
+        profile
+    };
+    assert_eq!(profile(&carol).facts.len(), 1);
+    assert_eq!(profile(&namesake), profile(&nobody), "the same name in another tenant is unknown");
+    assert!(profile(&mine).style.is_some() && profile(&mine) != profile(&theirs));
     for (owner, other) in [(&mine, &theirs), (&theirs, &mine)] {
         let event = EventId::try_new(format!("of-{}", owner.tenant.as_str())).expect("an id");
         let id = MemoryId::of_event(owner.handle(&testkit::secret()), &event);

@@ -106,5 +106,7 @@ fn nothing_is_listed(client: &memos_client::Client) {
     assert_eq!(block_on(client.memories(alice, &MemoriesQuery::default())).expect("a page").results.len(), 0);
     let conversation = block_on(client.working_memory(alice)).expect("an answer");
     assert_eq!((conversation.turns.len(), conversation.next_seq), (0, 0));
+    let profile = block_on(client.profile(alice, None)).expect("an answer");
+    assert_eq!((profile.facts.len(), profile.topics.len(), profile.style), (0, 0, None));
     assert_eq!(block_on(client.dead_letters(10)).expect("a list").len(), 0);
 }
