@@ -54,7 +54,7 @@ pub(crate) fn start(settings: &Settings) -> anyhow::Result<(Process, Edge)> {
     let port: Arc<dyn EventLog> = Arc::<LocalLog>::clone(&log);
     let store = Store::open(&store_dir(data), secret.clone(), ring.clone(), &memory_store::Settings::default())?;
     let store = Arc::new(store);
-    let rules = Arc::new(settings.rules.clone());
+    let rules = Arc::new(settings.rules_of());
     let interactions = Arc::new(Interactions::default());
     let (recall, listener) = recall::prepare(recall::Parts {
         log: Arc::clone(&port),

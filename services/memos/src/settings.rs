@@ -3,6 +3,7 @@
 //! The numbers stand in two places on purpose: in `default.toml`, where people read them, and in `Default`, where tests
 //! and tools take them. A test holds the two together.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,10 +16,16 @@ use gateway::InletSettings;
 use keyring::RootSource;
 use memory_core::Rules;
 use serde::{Deserialize, Serialize};
-use service_runtime::{DiskSettings, Loaded, LogSettings, Sources, settings};
+use service_runtime::{DiskSettings, Loaded, LogSettings, Sources};
 
 use crate::cli::SettingsArgs;
 use crate::secret;
+
+mod domains;
+mod process;
+
+use domains::{ByTenant, Tenant};
+pub(crate) use process::Process;
 
 /// The documented defaults.
 pub(crate) const DEFAULTS: &str = include_str!("../default.toml");
@@ -30,6 +37,12 @@ const DAY_SECONDS: i64 = 24 * 60 * 60;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Settings {
+    /// Empty: none.
+    pub(crate) domain: String,
+    pub(crate) tenants: BTreeMap<String, Tenant>,
+    /// What `domain` and `rules` of the tenants come to.
+    #[serde(skip)]
+    pub(crate) tenant_rules: ByTenant,
     pub(crate) gateway: gateway::Settings,
     pub(crate) data: Data,
     pub(crate) keys: Keys,
@@ -51,6 +64,9 @@ impl Default for Settings {
         // A process that runs everything has one inlet to begin with; a gateway by itself has only those it is given.
         let events = InletSettings::bound("events", "default");
         Self {
+            domain: String::new(),
+            tenants: BTreeMap::new(),
+            tenant_rules: BTreeMap::new(),
             gateway: gateway::Settings { inlets: vec![events], ..gateway::Settings::default() },
             data: Data::default(),
             keys: Keys::default(),
@@ -66,25 +82,6 @@ impl Default for Settings {
             process: Process::default(),
             logging: LogSettings::default(),
         }
-    }
-}
-
-/// `[process]`: how it ends.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Process {
-    stop_timeout_seconds: u64,
-}
-
-impl Default for Process {
-    fn default() -> Self {
-        Self { stop_timeout_seconds: 25 }
-    }
-}
-
-impl Process {
-    pub(crate) const fn stop_timeout(&self) -> Duration {
-        Duration::from_secs(self.stop_timeout_seconds)
     }
 }
 
@@ -329,7 +326,7 @@ pub(crate) fn load(args: &SettingsArgs) -> anyhow::Result<Loaded<Settings>> {
     let mut sources = Sources::of_process(DEFAULTS);
     sources.file.clone_from(&args.config);
     sources.flags = args.flags();
-    let loaded: Loaded<Settings> = settings::load(&sources).context("load the settings")?;
+    let loaded = domains::load(sources).context("load the settings")?;
     loaded.settings.check().context("check the settings")?;
     Ok(loaded)
 }
@@ -353,14 +350,13 @@ impl Settings {
             ("consolidator.batch_bytes", self.consolidator.batch_bytes),
             ("recall.batch_records", self.recall.batch_records),
             ("recall.batch_bytes", self.recall.batch_bytes),
-            ("rules.window_turns_max", self.rules.window_turns_max),
-            ("rules.bank_max", self.rules.bank_max),
         ];
         for (key, value) in positive {
             anyhow::ensure!(value > 0, "`{key}` must be at least 1");
         }
         anyhow::ensure!(self.process.stop_timeout_seconds > 0, "`process.stop_timeout_seconds` must be at least 1");
         anyhow::ensure!((1..=4096).contains(&self.log.partitions), "`log.partitions` must be 1 to 4096");
+        self.check_rules()?;
         self.keys.check()?;
         self.inlet_names()?;
         Ok(())
@@ -491,6 +487,8 @@ impl Log {
 
 #[cfg(test)]
 mod tests {
+    use service_runtime::settings;
+
     use super::*;
 
     #[test]
@@ -505,7 +503,8 @@ mod tests {
     fn every_key_of_the_defaults_is_explained() {
         // A key is explained by a comment right above it, or above the run of keys that it ends.
         let mut explained = false;
-        for line in DEFAULTS.lines() {
+        let domains = domains::BUILT_IN.iter().flat_map(|(_, text)| text.lines());
+        for line in DEFAULTS.lines().chain(domains) {
             if line.starts_with('#') {
                 explained = true;
             } else if line.is_empty() {

@@ -164,7 +164,9 @@ fn turn(recall: &Recall, place: &mut Place, serving: bool) -> Result<bool, Error
             if state.load(parts.log.id(), &parts.store, *subject)?.lacks_windows() {
                 lacking.push(*subject);
             }
-            if state.apply(&parts.rules, *subject, recall.tag(&recorded.tenant), recorded) == Folded::Panicked {
+            if state.apply(parts.rules.tenant(&recorded.tenant), *subject, recall.tag(&recorded.tenant), recorded)
+                == Folded::Panicked
+            {
                 recall.metrics().panics.inc();
                 tracing::warn!(partition = %place.partition, offset = %recorded.offset, "folding an event panicked; it is left out");
             }

@@ -27,7 +27,7 @@ use std::thread::JoinHandle;
 
 use event_log::envelope::Interactions;
 use event_log::{EventLog, Limits, Partition};
-use memory_core::{HashSecret, Rules};
+use memory_core::{HashSecret, RulesOf};
 use memory_store::{Listener, Replica, Store};
 use service_runtime::{Health, Metrics, Stop};
 
@@ -65,7 +65,7 @@ pub struct Parts {
     pub interactions: Arc<Interactions>,
     pub secret: HashSecret,
     /// The rules that working memory closes windows by: recall closes them by the same.
-    pub rules: Arc<Rules>,
+    pub rules: Arc<RulesOf>,
     /// The partitions that are served here; all of them where recall is not divided.
     pub served: Vec<Partition>,
     pub settings: Settings,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix::{Actor, Context, Handler, Message, MessageResult};
 use event_log::Offset;
 use memory_core::working_memory::{Closed, Outcome};
-use memory_core::{Event, Recorded, Rules, TenantId, WorkingMemory};
+use memory_core::{Event, Recorded, RulesOf, TenantId, WorkingMemory};
 
 use crate::Fold;
 
@@ -14,14 +14,19 @@ const MAILBOX: usize = 4;
 
 pub(crate) struct SubjectActor {
     memory: WorkingMemory,
-    rules: Arc<Rules>,
+    rules: Arc<RulesOf>,
     fold: Fold,
     /// Where the first event of the open window stands.
     open_since: Option<Offset>,
 }
 
 impl SubjectActor {
-    pub(crate) const fn new(memory: WorkingMemory, open_since: Option<Offset>, rules: Arc<Rules>, fold: Fold) -> Self {
+    pub(crate) const fn new(
+        memory: WorkingMemory,
+        open_since: Option<Offset>,
+        rules: Arc<RulesOf>,
+        fold: Fold,
+    ) -> Self {
         Self { memory, rules, fold, open_since }
     }
 }
@@ -56,7 +61,7 @@ impl Handler<Apply> for SubjectActor {
     fn handle(&mut self, Apply(events): Apply, _: &mut Context<Self>) -> Self::Result {
         let mut folded = Folded::default();
         for recorded in &events {
-            let effects = (self.fold)(&mut self.memory, &self.rules, recorded);
+            let effects = (self.fold)(&mut self.memory, self.rules.tenant(&recorded.tenant), recorded);
             match effects.outcome {
                 Outcome::Accepted(_) => folded.accepted += 1,
                 Outcome::Duplicate => folded.duplicates += 1,

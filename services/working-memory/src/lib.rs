@@ -27,7 +27,7 @@ use event_log::envelope::Interactions;
 use event_log::ownership::Ownership;
 use event_log::{EventLog, Limits};
 use memory_core::working_memory::Effects;
-use memory_core::{Recorded, Rules, WorkingMemory};
+use memory_core::{Recorded, Rules, RulesOf, WorkingMemory};
 use memory_store::Store;
 use service_runtime::{Health, Metrics, Stop};
 
@@ -75,7 +75,7 @@ pub struct Parts {
     pub ownership: Box<dyn Ownership>,
     /// Shared with whoever else folds interactions in this process.
     pub interactions: Arc<Interactions>,
-    pub rules: Arc<Rules>,
+    pub rules: Arc<RulesOf>,
     pub settings: Settings,
     pub fold: Fold,
     pub metrics: Metrics,
@@ -89,7 +89,7 @@ pub(crate) struct Context {
     log: Arc<dyn EventLog>,
     store: Arc<Store>,
     interactions: Arc<Interactions>,
-    rules: Arc<Rules>,
+    rules: Arc<RulesOf>,
     settings: Settings,
     fold: Fold,
     stop: Stop,

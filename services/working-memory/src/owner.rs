@@ -263,7 +263,7 @@ impl Owner {
         for recorded in
             restore::events_of(&*self.parts.log, self.parts.ring(), self.partition, subject, since, self.next)?
         {
-            memory.apply(&self.parts.rules, &recorded);
+            memory.apply(self.parts.rules.tenant(&recorded.tenant), &recorded);
         }
         Ok(memory)
     }

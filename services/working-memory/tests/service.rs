@@ -19,3 +19,5 @@ mod kit;
 mod passivation;
 #[path = "service/poison.rs"]
 mod poison;
+#[path = "service/tenants.rs"]
+mod tenants;

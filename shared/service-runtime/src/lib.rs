@@ -20,5 +20,5 @@ pub use crate::metrics::{
     Gauge, GaugeVec, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, LATENCY_BUCKETS,
     Metrics,
 };
-pub use crate::settings::{Loaded, Setting, Source, Sources};
+pub use crate::settings::{Layer, Loaded, Setting, Source, Sources};
 pub use crate::stop::Stop;

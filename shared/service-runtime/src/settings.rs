@@ -6,12 +6,14 @@
 //! is written in the defaults as `""`, `0` or `[]`, so that it is in the vocabulary too. A table that is empty in the
 //! defaults is one value with names of its own, which its component knows.
 //!
+//! A set of values that a setting chooses by its name is a [`Layer`] of its own, below or above the file.
+//!
 //! In the environment `server.listen` is `MEMOS__SERVER__LISTEN`; as a flag it is `--set server.listen=…`. There a
 //! value is read as TOML where the default is not a text (`8`, `true`, `["a", "b"]`), and as it stands where it is.
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
@@ -27,12 +29,25 @@ pub const ENV_PREFIX: &str = "MEMOS__";
 pub struct Sources {
     /// The text of the defaults: TOML with every key there is.
     pub defaults: &'static str,
+    /// Weaker than the file, the last one the strongest.
+    pub presets: Vec<Layer>,
     /// A TOML file with some of the keys.
     pub file: Option<PathBuf>,
+    /// Stronger than the file and weaker than the environment, the last one the strongest.
+    pub overlays: Vec<Layer>,
     /// Environment variables; those without [`ENV_PREFIX`] are not looked at.
     pub env: Vec<(String, String)>,
     /// `key=value` pairs.
     pub flags: Vec<String>,
+}
+
+/// A named set of values.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layer {
+    /// What it is, in the words of whoever chose it.
+    pub name: String,
+    /// TOML with some of the keys.
+    pub text: String,
 }
 
 impl Sources {
@@ -42,7 +57,7 @@ impl Sources {
         // Variables that are not UTF-8 cannot be ours: neither our names nor our values hold such bytes.
         let text = |text: std::ffi::OsString| text.into_string().ok();
         let env = std::env::vars_os().filter_map(|(name, value)| Some((text(name)?, text(value)?))).collect();
-        Self { defaults, file: None, env, flags: Vec::new() }
+        Self { defaults, env, ..Self::default() }
     }
 }
 
@@ -51,6 +66,8 @@ impl Sources {
 pub enum Source {
     /// The compiled-in defaults.
     Default,
+    /// The layer with this name.
+    Layer(String),
     /// The settings file.
     File(PathBuf),
     /// The environment variable with this name.
@@ -63,6 +80,7 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("default"),
+            Self::Layer(name) => f.write_str(name),
             Self::File(path) => write!(f, "file {}", path.display()),
             Self::Env(name) => write!(f, "environment {name}"),
             Self::Flag => f.write_str("flag"),
@@ -136,9 +154,8 @@ pub fn load<T: DeserializeOwned>(sources: &Sources) -> Result<Loaded<T>, Error> 
     let known = flatten(&parse(sources.defaults, &Source::Default)?, &Flat::new());
     let mut effective: BTreeMap<String, (Value, Source)> =
         known.iter().map(|(key, value)| (key.clone(), (value.clone(), Source::Default))).collect();
-    if let Some(path) = &sources.file {
-        let origin = Source::File(path.clone());
-        for (key, value) in file_layer(path, &known)? {
+    for (text, origin) in texts(sources)? {
+        for (key, value) in layer(&text, &origin, &known)? {
             check_type(&key, &origin, &value, &known[&key])?;
             effective.insert(key, (value, origin.clone()));
         }
@@ -184,14 +201,24 @@ fn flatten(table: &Table, known: &Flat) -> Flat {
     flat
 }
 
-fn file_layer(path: &Path, known: &Flat) -> Result<Flat, Error> {
-    let text = std::fs::read_to_string(path).map_err(|source| Error::Unreadable { path: path.to_owned(), source })?;
-    let origin = Source::File(path.to_owned());
-    let mut flat = flatten(&parse(&text, &origin)?, known);
+/// The layers that are texts, from the weakest to the strongest.
+fn texts(sources: &Sources) -> Result<Vec<(String, Source)>, Error> {
+    let named = |layer: &Layer| (layer.text.clone(), Source::Layer(layer.name.clone()));
+    let mut texts: Vec<(String, Source)> = sources.presets.iter().map(named).collect();
+    if let Some(path) = &sources.file {
+        let text = std::fs::read_to_string(path).map_err(|source| Error::Unreadable { path: path.clone(), source })?;
+        texts.push((text, Source::File(path.clone())));
+    }
+    texts.extend(sources.overlays.iter().map(named));
+    Ok(texts)
+}
+
+fn layer(text: &str, origin: &Source, known: &Flat) -> Result<Flat, Error> {
+    let mut flat = flatten(&parse(text, origin)?, known);
     // A section that stands there with all its keys commented out says nothing, and that is fine if it exists.
     flat.retain(|key, value| !(value.as_table().is_some_and(Table::is_empty) && is_section(key, known)));
     for key in flat.keys() {
-        check_key(key, &origin, known)?;
+        check_key(key, origin, known)?;
     }
     Ok(flat)
 }

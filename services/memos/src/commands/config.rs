@@ -27,6 +27,13 @@ pub(crate) fn run(args: &ConfigArgs, out: &mut impl Write) -> anyhow::Result<()>
         section = this;
         writeln!(out, "{:width$}  # {}", line(setting), setting.source)?;
     }
+    // What the tenants' domains come to. It stands in comments, because the settings above say it already.
+    for (tenant, own) in &loaded.settings.tenant_rules {
+        writeln!(out, "\n# tenant {}", tenant.as_str())?;
+        for setting in &own.different {
+            writeln!(out, "# {:width$}  {}", line(setting), setting.source)?;
+        }
+    }
     Ok(())
 }
 
@@ -65,6 +72,20 @@ mod tests {
         std::fs::write(&file, &text).expect("the file is written");
         let args = SettingsArgs { config: Some(file), ..SettingsArgs::default() };
         assert_eq!(settings::load(&args).expect("it loads").settings.recall.batch_records, 7);
+    }
+
+    #[test]
+    fn what_a_domain_sets_is_shown_as_its_own_and_what_a_tenant_has_stands_below() {
+        let set = ["domain=support", "tenants={ clinic = { domain = \"health\", rules = { keep_at = 7 } } }"];
+        let settings = SettingsArgs { set: set.map(str::to_owned).to_vec(), ..SettingsArgs::default() };
+        let text = printed(&ConfigArgs { settings, defaults: false });
+        let shown = |key: &str, source: &str| text.lines().any(|line| line.starts_with(key) && line.ends_with(source));
+        assert!(shown("rules.bank_max = 5000 ", "# domain support"), "{text}");
+        assert!(shown("rules.salient_at = 800 ", "# default"), "{text}");
+        let (_, below) = text.split_once("\n# tenant clinic\n").expect("it has a part of its own");
+        assert!(below.contains("# rules.keep_at = 7 ") && below.contains("tenants.clinic"), "{below}");
+        assert!(below.contains("# rules.bank_max = 50000 ") && below.contains("domain health"), "{below}");
+        assert!(below.contains("# rules.gap_seconds = 1800 "), "support has set it, and health has not: {below}");
     }
 
     #[test]

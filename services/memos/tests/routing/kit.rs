@@ -13,7 +13,7 @@ use event_log::ownership::All;
 use event_log::{Appended, Error, EventLog, Limits, MemLog, Offset, Partition, ReadBatch, Record, Topic};
 use gateway::{Gateway, RecallSettings, Routed, RoutedParts};
 use keyring::{Key, Keyring, Owner, RootKey, Roots};
-use memory_core::{MemoryId, Rules, Subject, TenantId, WorkingMemory};
+use memory_core::{MemoryId, RulesOf, Subject, TenantId, WorkingMemory};
 use memory_store::{Replica, Store};
 use memos_client::{Client, ClientError, ClientSettings, InternalKey, RecallRequest, RecallResponse, Topology};
 use recall::server::ServerSettings;
@@ -207,7 +207,7 @@ impl Instance {
             store: store(&self.dir, &ring),
             interactions: Arc::default(),
             secret: testkit::secret(),
-            rules: Arc::new(Rules::default()),
+            rules: Arc::new(RulesOf::default()),
             served: self.served.clone(),
             settings: recall::Settings::default(),
             copies: recall::Copies::default(),
@@ -267,7 +267,7 @@ fn writers(log: &Arc<MemLog>, ring: &Keyring, dirs: &[TempDir], stop: &Stop) -> 
         store: store(&dirs[0], ring),
         ownership: Box::new(All::of(&*port)),
         interactions: Arc::new(Interactions::default()),
-        rules: Arc::new(Rules::default()),
+        rules: Arc::new(RulesOf::default()),
         settings: working_memory::Settings::default(),
         fold: WorkingMemory::apply,
         metrics: Metrics::new(),

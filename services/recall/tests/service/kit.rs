@@ -11,7 +11,7 @@ use keyring::Keyring;
 use memory_core::refold::Rows;
 use memory_core::step::Consumed;
 use memory_core::working_memory::Closed;
-use memory_core::{Anchor, Handle, Recorded, Rules, Subject, TenantId, WorkingMemory};
+use memory_core::{Anchor, Handle, Recorded, RulesOf, Subject, TenantId, WorkingMemory};
 use memory_store::{Replica, Store};
 use memos_client::port::{Answer, Reach, RecallApi};
 use memos_client::{FoundType, Position, RecallRequest, RecallResponse};
@@ -45,7 +45,7 @@ pub(crate) struct Stage {
     pub(crate) log: Arc<MemLog>,
     pub(crate) ring: Keyring,
     pub(crate) store: Arc<Store>,
-    pub(crate) rules: Arc<Rules>,
+    pub(crate) rules: Arc<RulesOf>,
     people: BTreeMap<Handle, Someone>,
     /// Windows on the log without a step, oldest first, by partition.
     undecided: BTreeMap<Partition, VecDeque<(Handle, usize, Offset)>>,
@@ -66,19 +66,19 @@ struct Someone {
 }
 
 impl Stage {
-    pub(crate) fn new(rules: Rules) -> Self {
+    pub(crate) fn new(rules: impl Into<RulesOf>) -> Self {
         Self::with_ring(rules, testkit::ring())
     }
 
     /// With keys that are kept by somebody else.
-    pub(crate) fn with_ring(rules: Rules, ring: Keyring) -> Self {
+    pub(crate) fn with_ring(rules: impl Into<RulesOf>, ring: Keyring) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let store = own_store(&dir, &ring);
         Self {
             log: Arc::new(MemLog::new(PARTITIONS)),
             ring,
             store,
-            rules: Arc::new(rules),
+            rules: Arc::new(rules.into()),
             people: BTreeMap::new(),
             undecided: BTreeMap::new(),
             count: 0,
@@ -164,7 +164,7 @@ impl Stage {
         });
         someone.offsets.push(offset);
         let recorded = Recorded { offset, ..recorded.clone() };
-        someone.closed.extend(someone.working.apply(&self.rules, &recorded).closed);
+        someone.closed.extend(someone.working.apply(self.rules.tenant(&recorded.tenant), &recorded).closed);
         let mut position = Position::new(self.log.id().uuid());
         position.cover(partition, offset.next());
         position

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use event_log::ownership::{All, Ownership};
 use event_log::{EventLog, Limits, MemLog, MemLogSettings, Partition, Stored, Topic, envelope};
-use memory_core::{Consolidation, Handle, Recorded, Rules, WorkingMemory};
+use memory_core::{Consolidation, Handle, Recorded, Rules, RulesOf, WorkingMemory};
 use memory_store::Store;
 use service_runtime::{Health, Metrics, Stop};
 use tempfile::TempDir;
@@ -104,7 +104,13 @@ pub(crate) fn start(log: &Arc<BrittleLog>, home: &Home, settings: Settings) -> S
     start_with(log, home, settings, Rules::default(), WorkingMemory::apply)
 }
 
-pub(crate) fn start_with(log: &Arc<BrittleLog>, home: &Home, settings: Settings, rules: Rules, fold: Fold) -> Service {
+pub(crate) fn start_with(
+    log: &Arc<BrittleLog>,
+    home: &Home,
+    settings: Settings,
+    rules: impl Into<RulesOf>,
+    fold: Fold,
+) -> Service {
     let port: Arc<dyn EventLog> = Arc::<BrittleLog>::clone(log);
     let ownership = Box::new(All::of(&*port));
     start_owning(port, home, settings, rules, fold, ownership)
@@ -114,7 +120,7 @@ pub(crate) fn start_owning(
     log: Arc<dyn EventLog>,
     home: &Home,
     settings: Settings,
-    rules: Rules,
+    rules: impl Into<RulesOf>,
     fold: Fold,
     ownership: Box<dyn Ownership>,
 ) -> Service {
@@ -124,7 +130,7 @@ pub(crate) fn start_owning(
         store: Arc::clone(&home.store),
         ownership,
         interactions: Arc::default(),
-        rules: Arc::new(rules),
+        rules: Arc::new(rules.into()),
         settings,
         fold,
         metrics: metrics.clone(),

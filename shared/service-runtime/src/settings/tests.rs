@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use serde::Deserialize;
 
 use super::*;
@@ -78,6 +80,7 @@ fn sources(file: Option<&Path>, env: &[(&str, &str)], flags: &[&str]) -> Sources
         file: file.map(Path::to_owned),
         env: env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
         flags: flags.iter().map(|flag| (*flag).to_owned()).collect(),
+        ..Sources::default()
     }
 }
 
@@ -108,6 +111,27 @@ fn the_later_layer_wins_key_by_key() {
     assert_eq!(origin(&loaded, "server.ratio"), Source::File(path));
     assert_eq!(origin(&loaded, "rules.weights.emotion"), Source::Default);
     assert_eq!(loaded.origins.len(), 6, "every key is listed once");
+}
+
+#[test]
+fn a_layer_stands_below_or_above_the_file() {
+    let (_dir, path) = file("[server]\nlisten = \"file\"\nworkers = 3\n");
+    let layer = |name: &str, text: &str| Layer { name: name.to_owned(), text: text.to_owned() };
+    let mut sources = sources(Some(&path), &[("MEMOS__SERVER__RATIO", "9.0")], &[]);
+    sources.presets = vec![
+        layer("first", "[server]\nlisten = \"1\"\nratio = 1.0\n[rules.weights]\nemotion = 1\n"),
+        layer("second", "[rules.weights]\nemotion = 2\n"),
+    ];
+    sources.overlays = vec![layer("third", "[server]\nworkers = 4\nratio = 3.0\n")];
+    let loaded: Loaded<Everything> = load(&sources).expect("good settings");
+    let Server { listen, workers, ratio } = &loaded.settings.server;
+    assert_eq!((listen.as_str(), *workers, loaded.settings.rules.weights.emotion), ("file", 4, 2));
+    assert!((ratio - 9.0).abs() < f64::EPSILON);
+    assert_eq!(origin(&loaded, "rules.weights.emotion").to_string(), "second");
+    assert_eq!(origin(&loaded, "server.workers").to_string(), "third");
+    sources.presets = vec![layer("odd", "[server]\nwrokers = 1\n")];
+    let text = complaint(&sources);
+    assert!(text.contains("(odd)") && text.contains("`server.workers`?"), "{text}");
 }
 
 #[test]

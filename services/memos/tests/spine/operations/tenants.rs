@@ -110,3 +110,27 @@ fn nothing_is_listed(client: &memos_client::Client) {
     assert_eq!((profile.facts.len(), profile.topics.len(), profile.style), (0, 0, None));
     assert_eq!(block_on(client.dead_letters(10)).expect("a list").len(), 0);
 }
+
+/// One memos, one text, two tenants: a domain and a rule of its own decide what is kept of it.
+#[test]
+fn a_tenant_may_have_rules_of_its_own() {
+    let root = tempfile::tempdir().expect("a directory");
+    let ((one, settings_of_one), (two, settings_of_two)) = (key("one"), key("two"));
+    let rules = "domain = \"health\"\n[tenants.two]\ndomain = \"support\"\nrules = { keep_at = 1000 }\n";
+    let file = root.path().join("memos.toml");
+    std::fs::write(&file, format!("{rules}{settings_of_one}\n{settings_of_two}\n")).expect("a file");
+    let server = Server::start(&root.path().join("data"), &["--config", &file.display().to_string()]);
+    let events = [
+        turn("told", "alice", "I am allergic to penicillin."),
+        json!({"id": "end", "user_id": "alice", "type": "session_end"}),
+    ];
+    for (key, becomes) in [(&one, EventStatus::Kept), (&two, EventStatus::NotKept)] {
+        let client = client_of(&server, key);
+        block_on(client.publish(&events)).expect("good events");
+        let status = || block_on(client.event("told")).expect("it is known").status;
+        wait_until(DEADLINE, "it is consolidated", || status() == becomes);
+        let kept = block_on(client.memories(Owner::User("alice"), &MemoriesQuery::default())).expect("a page");
+        assert_eq!(kept.results.len(), usize::from(becomes == EventStatus::Kept));
+    }
+    server.stop();
+}
