@@ -81,7 +81,7 @@ mod tests {
         let text = printed(&ConfigArgs { settings, defaults: false });
         let shown = |key: &str, source: &str| text.lines().any(|line| line.starts_with(key) && line.ends_with(source));
         assert!(shown("rules.bank_max = 5000 ", "# domain support"), "{text}");
-        assert!(shown("rules.salient_at = 800 ", "# default"), "{text}");
+        assert!(shown("rules.salient_at = 780 ", "# default"), "{text}");
         let (_, below) = text.split_once("\n# tenant clinic\n").expect("it has a part of its own");
         assert!(below.contains("# rules.keep_at = 7 ") && below.contains("tenants.clinic"), "{below}");
         assert!(below.contains("# rules.bank_max = 50000 ") && below.contains("domain health"), "{below}");
