@@ -36,8 +36,15 @@ fn is_right(statement: &Statement, case: &Value) -> bool {
 
 /// What is found of each category at least, in percent. Wanted are 80, and a precision of 90: the rules do not know enough
 /// ways to say things yet.
-const FLOORS: [(&str, u32); 7] =
-    [("preference", 34), ("fact", 54), ("change", 38), ("negation", 48), ("commitment", 72), ("correction", 40), ("none", 96)];
+const FLOORS: [(&str, u32); 7] = [
+    ("preference", 34),
+    ("fact", 54),
+    ("change", 38),
+    ("negation", 48),
+    ("commitment", 72),
+    ("correction", 40),
+    ("none", 96),
+];
 const PRECISION: u32 = 76;
 
 #[test]
