@@ -5,8 +5,10 @@
 //! their turn, so whoever folds the kept turns again finds the same, even where the turn before was not kept. Only what
 //! a person says of himself is read; recalled text and what an assistant says never is (law L07).
 //!
-//! A lesson says what was asked for and what came of it. So it holds words of earlier turns, which are its sources too.
+//! A lesson says what was asked for and what came of it. So it holds words of earlier turns, which are its sources too; a
+//! candidate whose earlier turns were taken back is taken out of its turn ([`Turn::without_orphans`]).
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -57,6 +59,14 @@ impl fmt::Debug for Candidate {
     }
 }
 
+impl Candidate {
+    /// What tells it from the others of its turn, whichever of them are there.
+    pub(crate) fn name(&self) -> String {
+        let Some(Attribute { name, value, negated }) = &self.attribute else { return self.text.clone() };
+        format!("{} {name} {negated} {value}", self.kind.as_str())
+    }
+}
+
 impl Consolidation {
     /// The window with the candidates of its turns.
     #[must_use]
@@ -65,6 +75,19 @@ impl Consolidation {
             self.turns[place].candidates = of_turn(&self.turns, place);
         }
         self
+    }
+}
+
+impl Turn {
+    /// The turn without candidates that hold words of turns which the window has no more.
+    pub(crate) fn without_orphans(&self, window: &[Self]) -> Cow<'_, Self> {
+        let whole = |candidate: &Candidate| candidate.with.iter().all(|seq| window.iter().any(|turn| turn.seq == *seq));
+        if self.candidates.iter().all(whole) {
+            return Cow::Borrowed(self);
+        }
+        let mut turn = self.clone();
+        turn.candidates.retain(whole);
+        Cow::Owned(turn)
     }
 }
 
@@ -82,12 +105,23 @@ fn of_turn(turns: &[Turn], place: usize) -> Vec<Candidate> {
     for statement in extract::statements(&content, said_before.as_deref()) {
         corrects |= statement.act == Act::Correction;
         if statement.confidence >= CONFIDENCE_MIN {
-            candidates.push(of_statement(&content, statement));
+            let mut candidate = of_statement(&content, statement);
+            candidate.with =
+                before.filter(|_| borrows(&candidate, &content)).map(|before| before.seq).into_iter().collect();
+            candidates.push(candidate);
         }
     }
     candidates.extend(lesson(turns, place, &content, corrects));
     candidates.truncate(CANDIDATES_MAX);
     candidates
+}
+
+/// Whether a short answer has its meaning from words of the turn before.
+fn borrows(candidate: &Candidate, content: &str) -> bool {
+    let own: Vec<String> = text::words(content).collect();
+    let Candidate { attribute, old, .. } = candidate;
+    let values = attribute.iter().map(|attribute| &attribute.value).chain(old);
+    values.flat_map(|value| text::words(value)).any(|word| !own.contains(&word))
 }
 
 /// Whether it was said by somebody else in the same conversation, and may be learnt from.

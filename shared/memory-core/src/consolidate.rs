@@ -55,6 +55,7 @@ struct Draft<'a> {
 
 impl Draft<'_> {
     fn fold(&mut self, turn: &Turn) {
+        let turn = &*turn.without_orphans(&self.window.turns);
         let fate = match turn.event.control.as_deref() {
             Some(control) => self.obey(turn, control),
             None => self.learn(turn),
@@ -198,7 +199,8 @@ impl Draft<'_> {
 
     fn put_source(&mut self, turn: &Turn) {
         self.kept.insert(turn.seq);
-        self.changes.push(Change::Put(Row::Source(turn.clone())));
+        let turn = turn.without_orphans(&self.window.turns).into_owned();
+        self.changes.push(Change::Put(Row::Source(turn)));
     }
 
     fn finish(mut self) -> Body {

@@ -22,24 +22,21 @@ impl Draft<'_> {
     /// Adopts what a turn states; returns what became of the turn.
     pub(super) fn adopt_all(&mut self, turn: &Turn, fate: Fate) -> Fate {
         let mut fate = fate;
-        for (place, candidate) in turn.candidates.iter().enumerate() {
-            let adopted = self.adopt(turn, place, candidate);
+        for candidate in &turn.candidates {
+            let adopted = self.adopt(turn, candidate);
             let kept = |fate: &Fate| matches!(fate, Fate::Kept(_) | Fate::Merged(_));
             fate = adopted.filter(|adopted| !kept(&fate) && kept(adopted)).unwrap_or(fate);
         }
         fate
     }
 
-    fn adopt(&mut self, turn: &Turn, place: usize, candidate: &Candidate) -> Option<Fate> {
+    fn adopt(&mut self, turn: &Turn, candidate: &Candidate) -> Option<Fate> {
         let window = self.window;
         let with: Vec<&Turn> =
             candidate.with.iter().filter_map(|seq| window.turns.iter().find(|turn| turn.seq == *seq)).collect();
-        // A turn that was taken back takes with it what holds words of it.
-        if with.len() < candidate.with.len() {
-            return None;
-        }
-        let memory = self.memory_of(turn, place, candidate, &with);
+        let memory = self.memory_of(turn, candidate, &with);
         if let Some(known) = self.stated_before(&memory) {
+            with.into_iter().for_each(|other| self.put_source(other));
             return Some(self.state_again(turn, known));
         }
         if !self.make_room(turn, &memory) {
@@ -52,11 +49,11 @@ impl Draft<'_> {
         Some(Fate::Kept(id))
     }
 
-    fn memory_of(&self, turn: &Turn, place: usize, candidate: &Candidate, with: &[&Turn]) -> Memory {
+    fn memory_of(&self, turn: &Turn, candidate: &Candidate, with: &[&Turn]) -> Memory {
         let subject = self.window.subject;
         let mut memory = Memory::of_turn(subject, turn, candidate.kind, candidate.text.clone());
         memory.part_of = Some(memory.id);
-        memory.id = MemoryId::of_part(subject, turn.event.id.as_str(), &place.to_string());
+        memory.id = MemoryId::of_part(subject, turn.event.id.as_str(), &candidate.name());
         memory.attribute.clone_from(&candidate.attribute);
         memory.confidence = candidate.confidence;
         memory.emotion = None;

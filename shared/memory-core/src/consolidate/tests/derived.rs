@@ -214,6 +214,20 @@ fn a_lesson_goes_with_any_turn_that_it_quotes() {
     assert!(!rest.contains("error 49"));
 }
 
+// law: L09
+#[test]
+fn a_short_answer_goes_with_the_question_that_it_has_its_words_from() {
+    let mut person = Person::new();
+    let question = json!({"role": "assistant", "content": "So you live in Porto, is that right?"});
+    let asked = person.say_on(0, question);
+    person.on(0, "Yes, I do.");
+    person.end_of(0);
+    person.folds_again();
+    person.say(json!({"type": "forget", "body": {"event_ids": [asked.as_str()]}}));
+    let rest = serde_json::to_string(&person.rows.iter().collect::<Vec<_>>()).expect("plain data");
+    assert!(!rest.contains("Porto"), "{rest}");
+}
+
 #[test]
 fn a_session_leaves_a_summary_and_topics_that_recur_a_pattern() {
     let mut person = Person::new();
