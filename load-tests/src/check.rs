@@ -152,8 +152,8 @@ pub(crate) async fn doubles(
         let mut query = MemoriesQuery { limit: Some(200), include_inactive: true, ..MemoriesQuery::default() };
         loop {
             let page = client.memories(Owner::User(&user), &query).await.context("list the memories of a user")?;
-            // What is read out of a memory shares its sources.
-            let said = page.results.into_iter().filter(|memory| memory.part_of.is_none());
+            // A statement shares the sources of the turn that it was read out of.
+            let said = page.results.into_iter().filter(|memory| memory.kind.as_str() == "episode");
             let sources = said.flat_map(|memory| memory.sources);
             doubled.extend(sources.map(|source| source.event_id).filter(|id| !named.insert(id.clone())));
             if page.next.is_none() {

@@ -60,7 +60,12 @@ impl Draft<'_> {
             Some(control) => self.obey(turn, control),
             None => self.learn(turn),
         };
-        let fate = self.adopt_all(turn, fate);
+        let fate = match fate {
+            Fate::NotKept(NotKept::LowSalience) => fate,
+            Fate::Kept(_) | Fate::Merged(_) | Fate::NotKept(_) | Fate::Applied | Fate::NoSuchMemory | Fate::Deleted => {
+                self.adopt_all(turn, fate)
+            }
+        };
         self.changes.push(Change::Put(Row::Fate(FateRow { event_id: turn.event.id.clone(), fate })));
     }
 
@@ -91,9 +96,9 @@ impl Draft<'_> {
         if let Some(reason) = turn.unkept {
             return Fate::NotKept(reason);
         }
-        // A turn that states something is worth its words.
-        let matters = turn.salience.total >= keep_at || !turn.candidates.is_empty();
-        if !matters && turn.event.kind == EventType::Turn {
+        // A turn that states something needs half as much to be worth its words.
+        let least = if turn.candidates.is_empty() { keep_at } else { keep_at / 2 };
+        if turn.salience.total < least && turn.event.kind == EventType::Turn {
             return Fate::NotKept(NotKept::LowSalience);
         }
         let text = turn.event.content.text();

@@ -72,11 +72,11 @@ impl DumpText {
         sources.into_iter().map(|(user, turns)| (user, turns.into_values().collect())).collect()
     }
 
-    /// No event may be a source twice: neither of one memory nor of two. What is read out of a memory shares its sources.
+    /// No event may be a source twice: neither of one memory nor of two. A statement shares the sources of the turn that it was read out of.
     #[track_caller]
     pub(crate) fn assert_every_source_counts_once(&self) {
         let (mut named, mut kept) = (BTreeSet::new(), BTreeSet::new());
-        for (handle, memory) in self.rows("memory").filter(|(_, memory)| memory.get("part_of").is_none()) {
+        for (handle, memory) in self.rows("memory").filter(|(_, memory)| memory["kind"] == "episode") {
             for source in memory["sources"].as_array().expect("sources") {
                 let id = source["event_id"].as_str().expect("an event id").to_owned();
                 assert!(named.insert((handle.clone(), id)), "an event is a source twice: {memory}");
