@@ -11,6 +11,7 @@
 use std::ops::Range;
 
 mod answer;
+mod broad;
 mod clause;
 mod correction;
 mod entities;
