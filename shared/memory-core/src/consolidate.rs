@@ -60,12 +60,7 @@ impl Draft<'_> {
             Some(control) => self.obey(turn, control),
             None => self.learn(turn),
         };
-        let fate = match fate {
-            Fate::NotKept(NotKept::LowSalience) => fate,
-            Fate::Kept(_) | Fate::Merged(_) | Fate::NotKept(_) | Fate::Applied | Fate::NoSuchMemory | Fate::Deleted => {
-                self.adopt_all(turn, fate)
-            }
-        };
+        let fate = self.adopt_all(turn, fate);
         self.changes.push(Change::Put(Row::Fate(FateRow { event_id: turn.event.id.clone(), fate })));
     }
 

@@ -61,8 +61,16 @@ fn statements_are_found_in_more_sentences() {
     let show = std::env::var_os("MORE").is_some();
     let (recall, right, all) = measured(MORE, |case, found| {
         if show {
-            let said: Vec<String> = found.iter().map(|one| format!("{}/{}/{}", name(one.act), one.attribute, one.value)).collect();
-            println!("{} [{}] {} <{}> :: {}", case["category"].as_str().unwrap(), case["value"].as_str().unwrap_or(""), case["say"].as_str().unwrap(), case["before"].as_str().unwrap_or(""), said.join(" ; "));
+            let said: Vec<String> =
+                found.iter().map(|one| format!("{}/{}/{}", name(one.act), one.attribute, one.value)).collect();
+            println!(
+                "{} [{}] {} <{}> :: {}",
+                case["category"].as_str().unwrap(),
+                case["value"].as_str().unwrap_or(""),
+                case["say"].as_str().unwrap(),
+                case["before"].as_str().unwrap_or(""),
+                said.join(" ; ")
+            );
         }
     });
     println!("MORE {recall:?} precision {right}/{all}");
@@ -84,7 +92,8 @@ fn feelings_are_told_in_unseen_sentences() {
     // Per tone: found rightly, found, there.
     let mut counts: BTreeMap<Tone, [u32; 3]> = BTreeMap::new();
     for case in lines(FEELINGS) {
-        let (wanted, found) = (tone(case["emotion"].as_str().expect("a tone")), emotion::of(case["say"].as_str().expect("words")).tone());
+        let (wanted, found) =
+            (tone(case["emotion"].as_str().expect("a tone")), emotion::of(case["say"].as_str().expect("words")).tone());
         counts.entry(wanted).or_default()[2] += 1;
         counts.entry(found).or_default()[1] += 1;
         counts.entry(found).or_default()[0] += u32::from(found == wanted);

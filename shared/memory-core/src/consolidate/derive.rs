@@ -13,16 +13,20 @@ use crate::memory::{Attribute, Kind, Memory, SOURCES_MAX, Source, Status};
 use crate::similar::Signature;
 use crate::step::Fate;
 use crate::text;
-use crate::turn::Turn;
+use crate::turn::{NotKept, Turn};
 
 /// Values that are so alike, in 1/1000, are one.
 const SAME_AT: u16 = 800;
 
 impl Draft<'_> {
     /// Adopts what a turn states; returns what became of the turn.
+    ///
+    /// Of a turn that is not worth a memory only lessons are: "that worked" says nothing alone, and all about what it was
+    /// said to.
     pub(super) fn adopt_all(&mut self, turn: &Turn, fate: Fate) -> Fate {
+        let lessons_only = fate == Fate::NotKept(NotKept::LowSalience);
         let mut fate = fate;
-        for candidate in &turn.candidates {
+        for candidate in turn.candidates.iter().filter(|candidate| !lessons_only || candidate.kind == Kind::Lesson) {
             let adopted = self.adopt(turn, candidate);
             let kept = |fate: &Fate| matches!(fate, Fate::Kept(_) | Fate::Merged(_));
             fate = adopted.filter(|adopted| !kept(&fate) && kept(adopted)).unwrap_or(fate);

@@ -111,9 +111,7 @@ fn phrase(tokens: &[Token<'_>], from: usize, to: usize) -> Range<usize> {
 fn taste(token: &Token<'_>) -> bool {
     let lemma = LEXICON.lemma(token);
     let rules = LEXICON.rules_of(&lemma);
-    rules
-        .iter()
-        .any(|rule| matches!(rule.kind, Kind::Like | Kind::Dislike | Kind::Prefer) && rule.attribute != "minds")
+    rules.iter().any(|rule| matches!(rule.kind, Kind::Like | Kind::Dislike | Kind::Prefer) && rule.attribute != "minds")
         && !matches!(&*lemma, "be" | "have" | "go" | "get" | "do" | "take" | "can" | "could" | "would" | "feel")
 }
 
@@ -175,7 +173,8 @@ fn asked_for(tokens: &[Token<'_>], from: usize) -> Reading {
     }
     let over = (from + 1..end).find(|at| tokens[*at].is("over"));
     let always = (from..tokens.len()).any(|at| {
-        matches!(word(at), "any" | "every") && matches!(word(at + 1), "day" | "time") || word(at) == "for" && word(at + 1) == "me"
+        matches!(word(at), "any" | "every") && matches!(word(at + 1), "day" | "time")
+            || word(at) == "for" && word(at + 1) == "me"
     });
     if let Some(over) = over
         && always
@@ -220,9 +219,24 @@ fn ordered(tokens: &[Token<'_>], from: usize) -> Reading {
         let act = tokens.get(at + 2)?;
         let polite = matches!(
             &*act.word,
-            "worry" | "forget" | "mind" | "be" | "know" | "get" | "hesitate" | "ask" | "tell" | "let" | "panic" | "think"
+            "worry"
+                | "forget"
+                | "mind"
+                | "be"
+                | "know"
+                | "get"
+                | "hesitate"
+                | "ask"
+                | "tell"
+                | "let"
+                | "panic"
+                | "think"
         );
-        let mine = lasting || matches!(&*act.word, "call" | "phone" | "ring" | "text" | "email" | "use" | "send" | "write" | "address");
+        let mine = lasting
+            || matches!(
+                &*act.word,
+                "call" | "phone" | "ring" | "text" | "email" | "use" | "send" | "write" | "address"
+            );
         return (!polite && mine && act.class & (SUBJECT | AUXILIARY) == 0)
             .then(|| (Act::Preference, trim(tokens, at + 2..tokens.len())));
     }
@@ -271,7 +285,10 @@ fn compared(tokens: &[Token<'_>], from: usize) -> Reading {
     let verb = (from + 1..end.min(from + 8)).find(|at| {
         let token = &tokens[*at];
         token.in_class(BE)
-            || matches!(&*token.word, "looks" | "look" | "feels" | "feel" | "tastes" | "sounds" | "wins" | "beats" | "tops")
+            || matches!(
+                &*token.word,
+                "looks" | "look" | "feels" | "feel" | "tastes" | "sounds" | "wins" | "beats" | "tops"
+            )
     })?;
     if tokens[from..verb].iter().any(|token| token.in_class(SUBJECT & !DET | AUXILIARY | WH)) {
         return None;
@@ -280,8 +297,22 @@ fn compared(tokens: &[Token<'_>], from: usize) -> Reading {
     let better = tokens[verb + 1..end].iter().take(4).any(|token| {
         matches!(
             &*token.word,
-            "nicer" | "better" | "best" | "tastier" | "comfier" | "prettier" | "cosier" | "overrated" | "horrible"
-                | "disgusting" | "unbearable" | "revolting" | "yummy" | "heavenly" | "delicious" | "unbeatable"
+            "nicer"
+                | "better"
+                | "best"
+                | "tastier"
+                | "comfier"
+                | "prettier"
+                | "cosier"
+                | "overrated"
+                | "horrible"
+                | "disgusting"
+                | "unbearable"
+                | "revolting"
+                | "yummy"
+                | "heavenly"
+                | "delicious"
+                | "unbeatable"
         )
     });
     let tops = matches!(&*tokens[verb].word, "wins" | "beats" | "tops") && (mine || tokens[verb].is("wins"));
@@ -294,7 +325,9 @@ fn promised(tokens: &[Token<'_>], from: usize) -> Reading {
     let you = (from..tokens.len().min(from + 12)).find(|at| {
         tokens[*at].is("you")
             && tokens.get(at + 1).is_some_and(|next| next.is("will"))
-            && tokens.get(at + 2).is_some_and(|verb| matches!(&*verb.word, "have" | "get" | "see" | "receive" | "hear" | "find"))
+            && tokens
+                .get(at + 2)
+                .is_some_and(|verb| matches!(&*verb.word, "have" | "get" | "see" | "receive" | "hear" | "find"))
     });
     if let Some(you) = you
         && has_time(&tokens[from..])
@@ -315,8 +348,28 @@ fn done_to_me(tokens: &[Token<'_>], from: usize) -> Reading {
     let lemma = LEXICON.lemma(verb);
     let gave = matches!(
         &*lemma,
-        "put" | "leave" | "give" | "take" | "make" | "diagnose" | "hire" | "promote" | "move" | "offer" | "buy" | "get"
-            | "transfer" | "assign" | "fire" | "sack" | "appoint" | "start" | "switch" | "elect" | "adopt" | "refer"
+        "put"
+            | "leave"
+            | "give"
+            | "take"
+            | "make"
+            | "diagnose"
+            | "hire"
+            | "promote"
+            | "move"
+            | "offer"
+            | "buy"
+            | "get"
+            | "transfer"
+            | "assign"
+            | "fire"
+            | "sack"
+            | "appoint"
+            | "start"
+            | "switch"
+            | "elect"
+            | "adopt"
+            | "refer"
     );
     let past = LEXICON.is_past(verb) || verb.is("put");
     let mine = tokens[from..me].iter().any(|token| matches!(&*token.word, "i" | "you" | "we" | "it" | "that" | "this"));

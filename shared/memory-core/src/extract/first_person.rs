@@ -319,7 +319,10 @@ fn described(tokens: &[Token<'_>], predicate: &Predicate<'_>) -> Option<Draft> {
     let first = tokens.get(from)?;
     let idle = tokens[from..].iter().take(4).any(|token| token.in_class(MOOD | WH))
         || first.mark
-        || matches!(&*first.word, "you" | "it" | "that" | "this" | "to" | "going" | "my" | "like" | "as" | "just" | "of")
+        || matches!(
+            &*first.word,
+            "you" | "it" | "that" | "this" | "to" | "going" | "my" | "like" | "as" | "just" | "of"
+        )
         || tokens.get(from + 1).is_some_and(|next| matches!(&*next.word, "it" | "you" | "this" | "that"));
     let negated = predicate.negated;
     let lasts = match predicate.tense {

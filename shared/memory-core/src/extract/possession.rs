@@ -1,9 +1,7 @@
 //! "My …" and "I have …": what the noun names decides what is stated.
 
 use super::Act;
-use super::lexicon::{
-    ADVERB, AUXILIARY, DET, LEXICON, NOT, NUMBER, Noun, NounKind, PREPOSITION, REPORT, WH, WISH,
-};
+use super::lexicon::{ADVERB, AUXILIARY, DET, LEXICON, NOT, NUMBER, Noun, NounKind, PREPOSITION, REPORT, WH, WISH};
 use super::noun_phrase::{Phrase, head, name_of, phrase};
 use super::predicate::{Predicate, Tense, predicate};
 use super::reader::{Cue, Reader, Scope, exactly};
@@ -217,7 +215,13 @@ fn doing(
     new: bool,
 ) -> Option<Draft> {
     let Some(noun) = phrase.noun else {
-        let act = if said.negated { Act::Negation } else if new { Act::Change } else { Act::Fact };
+        let act = if said.negated {
+            Act::Negation
+        } else if new {
+            Act::Change
+        } else {
+            Act::Fact
+        };
         return befell(tokens, phrase, said, attribute, act);
     };
     let rest = said.verb + 1;
@@ -279,7 +283,10 @@ fn befell(
 ) -> Option<Draft> {
     let kind = phrase.noun.map(|noun| noun.kind);
     let told = LEXICON.class(&said.lemma) & (REPORT | WISH) != 0
-        || matches!(&*said.lemma, "know" | "see" | "hear" | "want" | "need" | "look" | "sound" | "seem" | "go" | "keep");
+        || matches!(
+            &*said.lemma,
+            "know" | "see" | "hear" | "want" | "need" | "look" | "sound" | "seem" | "go" | "keep"
+        );
     let over = matches!(said.tense, Tense::Past | Tense::Perfect);
     let near = match kind {
         Some(NounKind::Property | NounKind::Thing | NounKind::Body | NounKind::Close | NounKind::Pet) => true,

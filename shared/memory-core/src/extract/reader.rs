@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use super::clause::{Clause, Link, Sentence, clauses, sentences};
 use super::lexicon::{
-    ADVERB, AUXILIARY, COORDINATOR, LEXICON, MISDEED, NO, NOT, NOW, NUMBER, OPENER, POSSESSIVE, PREPOSITION, Phrase, REPORT,
-    SUBJECT, SUBORDINATE, TIME, WH, WISH, WRONGNESS,
+    ADVERB, AUXILIARY, COORDINATOR, LEXICON, MISDEED, NO, NOT, NOW, NUMBER, OPENER, POSSESSIVE, PREPOSITION, Phrase,
+    REPORT, SUBJECT, SUBORDINATE, TIME, WH, WISH, WRONGNESS,
 };
 use super::statement::Denied;
 use super::token::{Token, tokens};
