@@ -257,9 +257,9 @@ fn a_full_bank_makes_room_but_never_of_what_is_pinned_or_critical() {
     person.on(0, "I am allergic to penicillin, it put me in hospital.");
     let pinned = json!({"type": "remember", "body": {"kind": "fact", "text": "the gate code is 4471", "pinned": true}});
     person.say(pinned);
-    let first = person.on(1, "I met Doctor Ruiz in Garmisch about my knee.");
+    let first = person.on(1, "Doctor Ruiz in Garmisch looked at the knee for an hour.");
     for day in 2..120 {
-        person.on(day, &format!("On day {day} I met Doctor Ruiz in Garmisch, room {}.", day * 31));
+        person.on(day, &format!("Doctor Ruiz was in Garmisch on day {day}, room {}.", day * 31));
         person.end_of(day);
     }
     let texts = person.texts();
