@@ -11,7 +11,6 @@
 use std::ops::Range;
 
 mod answer;
-mod broad;
 mod clause;
 mod correction;
 mod entities;

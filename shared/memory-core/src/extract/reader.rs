@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use super::clause::{Clause, Link, Sentence, clauses, sentences};
 use super::lexicon::{
-    ADVERB, AUXILIARY, COORDINATOR, LEXICON, MISDEED, NO, NOT, NOW, NUMBER, OPENER, POSSESSIVE, PREPOSITION, Phrase,
-    REPORT, SUBJECT, SUBORDINATE, TIME, WH, WISH, WRONGNESS,
+    ADVERB, AUXILIARY, COORDINATOR, LEXICON, NO, NOT, NOW, NUMBER, OPENER, POSSESSIVE, PREPOSITION, Phrase, REPORT,
+    SUBJECT, SUBORDINATE, TIME, WH, WISH, WRONGNESS,
 };
 use super::statement::Denied;
 use super::token::{Token, tokens};
@@ -57,10 +57,6 @@ pub(super) fn read(text: &str, before: Option<&str>) -> Vec<Statement> {
     let mut reader =
         Reader { text, tokens, before, out: Vec::new(), sentence: 0..0, cue: Cue::None, denied: None, topic: None };
     let mut cued_at = 0;
-    if blames(&reader.tokens) {
-        reader.cue = Cue::Correct;
-    }
-    let mut cues = Vec::with_capacity(sentences.len());
     for (place, sentence) in sentences.iter().enumerate() {
         if place > cued_at + 1 {
             reader.cue = Cue::None;
@@ -71,27 +67,11 @@ pub(super) fn read(text: &str, before: Option<&str>) -> Vec<Statement> {
         if reader.cue > cue {
             cued_at = place;
         }
-        cues.push(reader.cue);
     }
     if reader.out.is_empty() {
         answer::answer(&mut reader, &sentences);
     }
-    for (sentence, cue) in sentences.iter().zip(cues) {
-        if reader.out.iter().all(|found| found.sentence != sentence.bytes) {
-            reader.cue = cue;
-            reader.broadly(sentence);
-        }
-    }
-    reader.out.sort_by_key(|found| found.sentence.start);
     reader.out
-}
-
-/// Whether the other side is told that it got something wrong: "you wrote goat milk".
-fn blames(tokens: &[Token<'_>]) -> bool {
-    (0..tokens.len()).filter(|at| tokens[*at].is("you")).any(|you| {
-        let said = tokens[you + 1..].iter().take(3).find(|token| !token.in_class(AUXILIARY | ADVERB));
-        said.is_some_and(|said| said.in_class(MISDEED))
-    })
 }
 
 /// The tokens without what is quoted. A name in quotes ("call me “Teo”") only loses the marks.

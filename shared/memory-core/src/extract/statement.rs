@@ -62,7 +62,7 @@ pub(super) fn told(kind: Kind, attribute: &str, predicate: &Predicate<'_>, scope
         Kind::Dislike if predicate.can.is_none() && negated => None,
         Kind::Dislike => Some((Act::Preference, attribute.to_owned(), false)),
         Kind::Like | Kind::Prefer => own(Act::Preference),
-        Kind::Fact if !lasts && !negated && predicate.tense == Tense::Perfect => own(Act::Change),
+        Kind::Fact if !lasts => None,
         Kind::Fact if negated => own(Act::Negation),
         Kind::Fact => own(Act::Fact),
         Kind::Change if predicate.tense == Tense::Former => None,
@@ -93,7 +93,7 @@ pub(super) fn told(kind: Kind, attribute: &str, predicate: &Predicate<'_>, scope
                 None
             }
         }
-        Kind::Rare if negated => lemma(Act::Negation),
+        Kind::Rare if negated && lasts => lemma(Act::Negation),
         Kind::Rare if predicate.habit && lasts => lemma(Act::Fact),
         Kind::Rare if new && lasts => lemma(Act::Fact),
         Kind::Rare => None,
