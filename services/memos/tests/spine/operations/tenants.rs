@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{client_of, question, turn};
-use crate::harness::{DEADLINE, Server, block_on, memos, wait_until};
+use crate::harness::{DEADLINE, Server, block_on, memos, status, wait_until};
 use crate::hostile::http::{Reply, Request, send};
 
 /// A new key of a tenant, and the lines for the settings file.
@@ -47,9 +47,8 @@ fn what_is_anothers_answers_as_what_is_not_there() {
         json!({"id": "end", "user_id": "alice", "type": "session_end"}),
     ];
     block_on(client_of_one.publish(&events)).expect("good events");
-    let status = || block_on(client_of_one.event("mine")).expect("it is known");
-    wait_until(DEADLINE, "it is a memory", || status().status == EventStatus::Kept);
-    let id = status().memory_id.expect("it was kept");
+    wait_until(DEADLINE, "it is a memory", || status(&client_of_one, "mine") == Some(EventStatus::Kept));
+    let id = block_on(client_of_one.event("mine")).expect("it is known").memory_id.expect("it was kept");
     let bad = json!({"user_id": "alice"}).to_string();
     let bearer = format!("Bearer {one}");
     let headers = [("Authorization", bearer.as_str()), ("Content-Type", "application/json")];
@@ -121,14 +120,13 @@ fn a_tenant_may_have_rules_of_its_own() {
     std::fs::write(&file, format!("{rules}{settings_of_one}\n{settings_of_two}\n")).expect("a file");
     let server = Server::start(&root.path().join("data"), &["--config", &file.display().to_string()]);
     let events = [
-        turn("told", "alice", "I am allergic to penicillin."),
+        turn("told", "alice", "The new insulin of Doctor Ruiz came on 12 June."),
         json!({"id": "end", "user_id": "alice", "type": "session_end"}),
     ];
     for (key, becomes) in [(&one, EventStatus::Kept), (&two, EventStatus::NotKept)] {
         let client = client_of(&server, key);
         block_on(client.publish(&events)).expect("good events");
-        let status = || block_on(client.event("told")).expect("it is known").status;
-        wait_until(DEADLINE, "it is consolidated", || status() == becomes);
+        wait_until(DEADLINE, "it is consolidated", || status(&client, "told") == Some(becomes));
         let kept = block_on(client.memories(Owner::User("alice"), &MemoriesQuery::default())).expect("a page");
         let said = kept.results.iter().filter(|memory| memory.part_of.is_none()).count();
         assert_eq!(said, usize::from(becomes == EventStatus::Kept));
