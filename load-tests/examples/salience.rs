@@ -80,7 +80,7 @@ fn weigh(conversation: &Conversation, rules: &Rules) -> Vec<Weighed> {
     let weighed = conversation.turns.iter().zip(&events).map(|(turn, (event, before))| Weighed {
         gold: gold.contains(&turn.id),
         user: event.role == Role::User,
-        salience: salience::of(event, before.as_ref(), &rules.weights),
+        salience: salience::of(event, before.as_ref(), rules),
         text: turn.content(),
     });
     weighed.collect()
@@ -100,7 +100,7 @@ fn time(conversations: &[Conversation], rules: &Rules) {
     let begin = Instant::now();
     for _ in 0..ROUNDS {
         for (event, before) in &events {
-            black_box(salience::of(event, before.as_ref(), &rules.weights));
+            black_box(salience::of(event, before.as_ref(), rules));
         }
     }
     let nanos = begin.elapsed().as_nanos() as f64 / f64::from(ROUNDS);

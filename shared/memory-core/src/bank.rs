@@ -28,6 +28,8 @@ pub struct Bank {
     by_slot: Vec<Option<MemoryId>>,
     /// The memories that have an attribute of this name.
     by_attribute: BTreeMap<String, BTreeSet<MemoryId>>,
+    /// The memories whose time ends, by when it does.
+    by_expiry: BTreeSet<(Timestamp, MemoryId)>,
     index: Index,
     /// What ranking keeps ready; a bank that only decides has none.
     shelf: Option<Box<Shelves>>,
@@ -130,10 +132,11 @@ impl Bank {
     }
 
     fn put_memory(&mut self, memory: Memory, analyzer: &mut Analyzer) {
-        self.forget_attribute(memory.id);
+        self.unlist(memory.id);
         if let Some(attribute) = &memory.attribute {
             self.by_attribute.entry(attribute.name.clone()).or_default().insert(memory.id);
         }
+        self.by_expiry.extend(memory.expiry().map(|end| (end, memory.id)));
         let slot = match self.memories.remove(&memory.id) {
             Some((slot, old)) if old.text == memory.text => {
                 self.weight -= old.weight();
@@ -154,14 +157,22 @@ impl Bank {
         self.memories.insert(memory.id, (slot, Box::new(memory)));
     }
 
-    /// Takes the memory out of the list of its attribute.
-    fn forget_attribute(&mut self, id: MemoryId) {
-        let known = self.memories.get(&id).and_then(|(_, memory)| memory.attribute.as_ref());
-        if let Some(name) = known.map(|attribute| attribute.name.as_str())
-            && let Some(ids) = self.by_attribute.get_mut(name)
+    /// Takes the memory out of the lists by attribute and by expiry.
+    fn unlist(&mut self, id: MemoryId) {
+        let Some((_, known)) = self.memories.get(&id) else { return };
+        if let Some(end) = known.expiry() {
+            self.by_expiry.remove(&(end, id));
+        }
+        if let Some(attribute) = &known.attribute
+            && let Some(ids) = self.by_attribute.get_mut(&attribute.name)
         {
             ids.remove(&id);
         }
+    }
+
+    /// The memories whose time is over at `now`, in the order in which it ended.
+    pub fn expired(&self, now: Timestamp) -> impl Iterator<Item = MemoryId> {
+        self.by_expiry.iter().take_while(move |(end, _)| *end <= now).map(|(_, id)| *id)
     }
 
     /// The memories with an attribute of this name, by id.
@@ -171,7 +182,7 @@ impl Bank {
 
     fn delete(&mut self, key: &RowKey) {
         if let RowKey::Memory(id) = key {
-            self.forget_attribute(*id);
+            self.unlist(*id);
         }
         if let RowKey::Memory(id) = key
             && let Some((slot, memory)) = self.memories.remove(id)

@@ -30,6 +30,7 @@ use overlay::Overlay;
 
 /// The salience of what somebody asked to be remembered.
 const SALIENCE_OF_WISH: u16 = 1_000;
+const DAY_SECONDS: i64 = 24 * 3_600;
 
 /// Decides what a window does to a bank.
 ///
@@ -37,6 +38,7 @@ const SALIENCE_OF_WISH: u16 = 1_000;
 #[must_use]
 pub fn consolidate(bank: &Bank, window: &Consolidation, consumed: Option<Consumed>) -> Step {
     let mut draft = Draft { bank: Overlay::new(bank), window, changes: Vec::new(), kept: BTreeSet::new() };
+    draft.expire(bank);
     for turn in &window.turns {
         draft.fold(turn);
     }
@@ -177,7 +179,12 @@ impl Draft<'_> {
         }
     }
 
-    fn put_memory(&mut self, memory: Memory) {
+    fn put_memory(&mut self, mut memory: Memory) {
+        let rules = &self.window.rules;
+        memory.half_life_days = rules.half_life_days.of(memory.kind);
+        let newest = memory.sources.iter().map(|source| source.time).max().unwrap_or(memory.event_time);
+        let days = i64::from(rules.retention_days.of(memory.kind));
+        memory.retained_until = (days > 0).then(|| newest.plus_seconds(days * DAY_SECONDS));
         self.bank.changed(memory.clone());
         self.changes.push(Change::Put(Row::Memory(memory)));
     }

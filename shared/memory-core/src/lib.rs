@@ -58,7 +58,7 @@ pub use invariant::Invariant;
 pub use law::Law;
 pub use memory::{Kind, Memory, Status};
 pub use position::{Anchor, Interval, Offset, Partition};
-pub use rules::Rules;
+pub use rules::{Rules, TOPICS_MAX};
 pub use rules_of::RulesOf;
 pub use step::Step;
 pub use subject::{Handle, HashSecret, Subject, SubjectKind, TenantId};

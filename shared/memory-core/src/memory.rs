@@ -147,6 +147,12 @@ pub struct Memory {
     pub updated_at: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
+    /// Until when the rules keep it, unless it is pinned or critical.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retained_until: Option<Timestamp>,
+    /// Days in which it becomes half as recent.
+    #[serde(default = "days_of_before")]
+    pub half_life_days: u16,
     pub status: Status,
     /// The memory of the turn that it was read out of, or of the newest of those that it sums up. Nothing for what tells in
     /// its own words what somebody said.
@@ -208,6 +214,8 @@ impl Memory {
             created_at: turn.arrived,
             updated_at: turn.arrived,
             expires_at: None,
+            retained_until: None,
+            half_life_days: days_of_before(),
             status: Status::Active,
             part_of: None,
             superseded_by: None,
@@ -228,10 +236,23 @@ impl Memory {
         }
     }
 
-    /// Whether it may still be recalled at `now`. Expiry is judged here, at read, never by deleting.
+    /// Whether it may still be recalled at `now`.
     #[must_use]
     pub fn is_live(&self, now: Timestamp) -> bool {
-        self.status == Status::Active && self.expires_at.is_none_or(|end| now < end)
+        self.status == Status::Active && !self.has_expired(now)
+    }
+
+    /// Whether its time is over. That is judged when it is read; the rows go with the next window of the subject.
+    #[must_use]
+    pub fn has_expired(&self, now: Timestamp) -> bool {
+        self.expiry().is_some_and(|end| end <= now)
+    }
+
+    /// When its time is over: as was asked when it was told, or as the rules want.
+    #[must_use]
+    pub fn expiry(&self) -> Option<Timestamp> {
+        let retained = self.retained_until.filter(|_| !self.pinned && !self.critical);
+        self.expires_at.into_iter().chain(retained).min()
     }
 
     /// Roughly how many bytes it takes in RAM.
@@ -268,6 +289,11 @@ impl fmt::Debug for Revision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Revision({} version {})", self.memory_id, self.version)
     }
+}
+
+/// Of memories that were written before there were half-lives.
+const fn days_of_before() -> u16 {
+    30
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]

@@ -301,7 +301,8 @@ fn wants_memory(query: &Query, memory: &Memory, now: Timestamp) -> bool {
     let at = query.valid_at.unwrap_or(now);
     let valid = query.valid_at.is_none() || memory.valid_from <= at && memory.valid_to.is_none_or(|end| at < end);
     // What was true then may have been superseded since.
-    let live = memory.is_live(now) || query.valid_at.is_some() && memory.status == Status::Superseded;
+    let stands = memory.status == Status::Active || query.valid_at.is_some() && memory.status == Status::Superseded;
+    let live = stands && !memory.has_expired(now);
     live && valid
         && (query.kinds.is_empty() || query.kinds.contains(&memory.kind))
         && named(query.agent_id.as_ref(), memory.agent_id.as_ref())
@@ -343,20 +344,10 @@ fn recency(time: Timestamp, now: Timestamp, half_life: i64) -> u16 {
     u16::try_from(score).expect("between 0 and 1000")
 }
 
-/// Days in which a memory becomes half as recent. What somebody is or likes stays so longer than what happened; what health
-/// may depend on, and what was pinned, hardly ages.
-const fn half_life(memory: &Memory) -> i64 {
+/// Days in which a memory becomes half as recent: what health may depend on, and what was pinned, hardly ages.
+fn half_life(memory: &Memory) -> i64 {
     const CENTURY: i64 = 36_500;
-    if memory.pinned || memory.critical {
-        return CENTURY;
-    }
-    match memory.kind {
-        Kind::Episode => HALF_LIFE_OF_EPISODES,
-        Kind::Summary => 60,
-        Kind::Pattern => 90,
-        Kind::Lesson => 180,
-        Kind::Fact | Kind::Preference => 365,
-    }
+    if memory.pinned || memory.critical { CENTURY } else { i64::from(memory.half_life_days).max(1) }
 }
 
 /// Days; turns that are not consolidated yet are episodes.

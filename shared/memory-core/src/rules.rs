@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::memory::Kind;
+
 /// Every number that decides what becomes of an event. All scores are 0..=1000.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -27,6 +29,14 @@ pub struct Rules {
     pub bank_max: usize,
     /// Turns of closed windows that working memory still shows.
     pub recent_turns: usize,
+    /// Words and phrases on which health or safety depends in this use, beside those on which it always does: see
+    /// [`crate::salience`]. At most [`TOPICS_MAX`].
+    pub safety_topics: Vec<String>,
+    /// Days in which a memory becomes half as recent; at least 1. What is pinned or critical hardly ages.
+    pub half_life_days: Days,
+    /// Days from the newest of its sources on, after which a memory is recalled no more and then deleted; 0 for never. What
+    /// is pinned or critical stays.
+    pub retention_days: Days,
     pub weights: Weights,
 }
 
@@ -52,6 +62,35 @@ pub struct Weights {
     pub small_talk: u16,
 }
 
+/// Days for each kind of memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Days {
+    pub episode: u16,
+    pub fact: u16,
+    pub preference: u16,
+    pub lesson: u16,
+    pub pattern: u16,
+    pub summary: u16,
+}
+
+impl Days {
+    #[must_use]
+    pub const fn of(&self, kind: Kind) -> u16 {
+        match kind {
+            Kind::Episode => self.episode,
+            Kind::Fact => self.fact,
+            Kind::Preference => self.preference,
+            Kind::Lesson => self.lesson,
+            Kind::Pattern => self.pattern,
+            Kind::Summary => self.summary,
+        }
+    }
+}
+
+/// The most topics of safety that rules may name.
+pub const TOPICS_MAX: usize = 100;
+
 /// The fold that this code is.
 pub const FOLD_VERSION: u32 = 1;
 
@@ -67,6 +106,9 @@ impl Default for Rules {
             merge_at: 900,
             bank_max: 20_000,
             recent_turns: 6,
+            safety_topics: Vec::new(),
+            half_life_days: Days { episode: 30, fact: 365, preference: 365, lesson: 180, pattern: 90, summary: 60 },
+            retention_days: Days::default(),
             weights: Weights::default(),
         }
     }
@@ -91,7 +133,7 @@ impl Rules {
     /// The bytes that name these values in ids.
     #[must_use]
     pub fn canonical(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("rules are plain numbers")
+        serde_json::to_vec(self).expect("rules are numbers and strings")
     }
 
     /// A short name of these values: the first 8 bytes of their hash.

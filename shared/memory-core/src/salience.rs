@@ -9,12 +9,13 @@
 //! | answer | the turn before asked, and this one tells something |
 //! | substance | words that say something new, the rarer the more |
 //! | explicit | "remember that", "don't forget", "from now on": somebody asks for it |
-//! | safety | allergies, medication, risk: what must not be lost |
+//! | safety | allergies, medication, risk, and the topics that the rules name: what must not be lost |
 //! | small_talk | the share of greetings, thanks, acknowledgements and praise; it is taken off |
 //!
 //! A question asks and does not tell: what stands in one counts a third. What an assistant, a tool or a third party says
 //! counts half: the user's own word is what memory is for. What is explicit or about safety is never talked down by the
-//! small talk around it.
+//! small talk around it. A topic of safety that the rules name is a word or several in a row; `*` at the end of a word stands
+//! for any ending.
 //!
 //! The word lists are text files (`salience/*.txt`). The actor knows only the open window, so nothing here asks how rare
 //! a word is in this conversation; `common.txt` has the 3,000 commonest words of English in their order (that of the
@@ -23,7 +24,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Event, EventType, Origin};
-use crate::rules::Weights;
+use crate::rules::{Rules, Weights};
 
 mod parts;
 #[cfg(test)]
@@ -79,14 +80,14 @@ const FULL: u16 = 1_000;
 /// The salience of an event that was said after `before`, in the same session. Controls have none: they are obeyed, not
 /// weighed.
 #[must_use]
-pub fn of(event: &Event, before: Option<&Event>, weights: &Weights) -> Salience {
+pub fn of(event: &Event, before: Option<&Event>, rules: &Rules) -> Salience {
     if !matches!(event.kind, EventType::Turn | EventType::Note) {
         return Salience::default();
     }
     let content = event.content.text();
     let before = before.map(|before| before.content.text());
-    let parts = parts::of(&content, before.as_deref());
-    Salience { total: total(&parts, weights, event.origin), parts }
+    let parts = parts::of(&content, before.as_deref(), &rules.safety_topics);
+    Salience { total: total(&parts, &rules.weights, event.origin), parts }
 }
 
 fn total(parts: &Parts, weights: &Weights, origin: Origin) -> u16 {

@@ -45,6 +45,8 @@ pub enum NotKept {
     NoText,
     /// It was kept, and had to make room in a full bank.
     Evicted,
+    /// It was kept for as long as the rules keep it.
+    Expired,
 }
 
 impl NotKept {
@@ -58,6 +60,7 @@ impl NotKept {
             Self::BankFull => "bank_full",
             Self::NoText => "no_text",
             Self::Evicted => "evicted",
+            Self::Expired => "expired",
         }
     }
 }

@@ -311,7 +311,7 @@ impl WorkingMemory {
             seq,
             arrived: recorded.arrived,
             event: Arc::clone(event),
-            salience: salience::of(event, self.before(event), &rules.weights),
+            salience: salience::of(event, self.before(event), rules),
             unkept: None,
             candidates: Vec::new(),
         };
@@ -471,7 +471,7 @@ fn learn_only_the_new(turn: &mut Turn, before: Option<&Event>, rules: &Rules) {
         let stripped = text::strip_context(&content);
         let mut event = turn.event.as_ref().clone();
         event.content = Content::Text(stripped);
-        turn.salience = salience::of(&event, before, &rules.weights);
+        turn.salience = salience::of(&event, before, rules);
         turn.event = Arc::new(event);
     }
     if turn.event.content.text().trim().is_empty() {

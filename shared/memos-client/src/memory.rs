@@ -175,7 +175,7 @@ impl MemoryView {
             valid_to: memory.valid_to,
             created_at: memory.created_at,
             updated_at: memory.updated_at,
-            expires_at: memory.expires_at,
+            expires_at: memory.expiry(),
             status: memory.status,
             superseded_by: memory.superseded_by.map(|id| id.as_uuid()),
             part_of: memory.part_of.map(|id| id.as_uuid()),

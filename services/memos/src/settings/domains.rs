@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::Context;
-use memory_core::{Rules, RulesOf, TenantId};
+use memory_core::{Kind, Rules, RulesOf, TOPICS_MAX, TenantId};
 use serde::{Deserialize, Serialize};
 use service_runtime::{Layer, Loaded, Setting, Sources, settings};
 use toml::{Table, Value};
@@ -24,6 +24,7 @@ pub(super) const BUILT_IN: [(&str, &str); 5] = [
     ("wellbeing", include_str!("../../domains/wellbeing.toml")),
 ];
 const RULES: &str = "rules";
+const TOPIC_BYTES_MAX: usize = 100;
 
 /// `[tenants.NAME]`: what is different for one tenant.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -113,9 +114,27 @@ impl Settings {
         for (section, rules) in std::iter::once(everybody).chain(tenants) {
             anyhow::ensure!(rules.window_turns_max > 0, "`{section}.window_turns_max` must be at least 1");
             anyhow::ensure!(rules.bank_max > 0, "`{section}.bank_max` must be at least 1");
+            check_topics(&section, &rules.safety_topics)?;
+            for kind in Kind::NAMES.split(", ").filter_map(Kind::parse) {
+                let days = rules.half_life_days.of(kind);
+                anyhow::ensure!(days > 0, "`{section}.half_life_days.{}` must be at least 1", kind.as_str());
+            }
         }
         Ok(())
     }
+}
+
+fn check_topics(section: &str, topics: &[String]) -> anyhow::Result<()> {
+    let name = format!("`{section}.safety_topics`");
+    anyhow::ensure!(topics.len() <= TOPICS_MAX, "{name} may have at most {TOPICS_MAX}, and has {}", topics.len());
+    for topic in topics {
+        let is_word = |word: &str| word.trim_end_matches('*').chars().any(char::is_alphanumeric);
+        anyhow::ensure!(
+            !topic.trim().is_empty() && topic.len() <= TOPIC_BYTES_MAX && topic.split_whitespace().all(is_word),
+            "{name}: `{topic}` is no word or phrase of at most {TOPIC_BYTES_MAX} bytes"
+        );
+    }
+    Ok(())
 }
 
 /// The rules of tenants by their ids.

@@ -1,4 +1,4 @@
-//! A full bank makes room: what is worth least goes.
+//! What goes again: memories whose time is over, and from a full bank what is worth least.
 //!
 //! Worth is salience, raised by repetition and by reported use and lowered by age; what was superseded is worth least.
 //! What is pinned, or what health and safety may depend on, never goes. A hundredth of the bank goes at once, so that a
@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 
 use super::Draft;
+use crate::bank::Bank;
 use crate::ids::{MemoryId, Seq};
 use crate::memory::{Memory, Status};
 use crate::step::{Change, Fate, FateRow, Row, RowKey};
@@ -35,11 +36,22 @@ impl Draft<'_> {
         if worth.is_empty() || may_go(memory) && worth[0].0 > self::worth(memory, now) {
             return false;
         }
-        self.evict(worth.into_iter().map(|(_, id)| id).collect());
+        self.remove(worth.into_iter().map(|(_, id)| id).collect(), NotKept::Evicted);
         true
     }
 
-    fn evict(&mut self, ids: BTreeSet<MemoryId>) {
+    /// Removes the memories whose time is over when the window arrived.
+    pub(super) fn expire(&mut self, bank: &Bank) {
+        if let Some(last) = self.window.turns.last() {
+            self.remove(bank.expired(last.arrived).collect(), NotKept::Expired);
+        }
+    }
+
+    /// Removes memories, and the turns that only they had as a source.
+    fn remove(&mut self, ids: BTreeSet<MemoryId>, why: NotKept) {
+        if ids.is_empty() {
+            return;
+        }
         let mut sources: Vec<_> = Vec::new();
         for id in &ids {
             let Some(memory) = self.bank.get(*id).cloned() else { continue };
@@ -52,7 +64,7 @@ impl Draft<'_> {
             self.bank.memories().flat_map(|memory| &memory.sources).map(|source| source.seq).collect();
         for source in sources.into_iter().filter(|source| !used.contains(&source.seq)) {
             self.changes.push(Change::Delete(RowKey::Source(source.seq)));
-            let fate = Fate::NotKept(NotKept::Evicted);
+            let fate = Fate::NotKept(why);
             self.changes.push(Change::Put(Row::Fate(FateRow { event_id: source.event_id, fate })));
         }
     }

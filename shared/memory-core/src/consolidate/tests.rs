@@ -24,6 +24,8 @@ struct Person {
     steps: Vec<Step>,
     events: u64,
     rules: Rules,
+    /// When its first event arrives, in seconds.
+    clock: i64,
 }
 
 impl Person {
@@ -37,6 +39,7 @@ impl Person {
             steps: Vec::new(),
             events: 0,
             rules: Rules::default(),
+            clock: 1_000_000,
         }
     }
 
@@ -44,7 +47,7 @@ impl Person {
         let id = format!("e{}", self.events);
         value["id"] = json!(id);
         value["user_id"] = json!("u");
-        let arrived = Timestamp::from_seconds(1_000_000 + i64::try_from(self.events).expect("few"));
+        let arrived = Timestamp::from_seconds(self.clock + i64::try_from(self.events).expect("few"));
         let object = value.as_object().expect("an object");
         let event = Event::parse(object, UnknownFields::Refuse, None, arrived).expect("a good event");
         let tenant = TenantId::try_new("t").expect("a tenant");

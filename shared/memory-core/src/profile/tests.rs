@@ -44,6 +44,8 @@ fn said(number: u64, text: &str, days_ago: &[i64]) -> Memory {
         created_at: time,
         updated_at: time,
         expires_at: None,
+        retained_until: None,
+        half_life_days: 30,
         status: Status::Active,
         part_of: None,
         superseded_by: None,

@@ -37,6 +37,8 @@ fn memory(number: u64, text: &str, age_days: i64, salience: u16) -> Row {
         created_at: time,
         updated_at: time,
         expires_at: None,
+        retained_until: None,
+        half_life_days: 30,
         status: Status::Active,
         part_of: None,
         superseded_by: None,

@@ -35,11 +35,12 @@ const ASKED: u32 = 1;
 const STATED: u32 = 3;
 
 /// The parts of a text that was said after another.
-pub(super) fn of(text: &str, before: Option<&str>) -> Parts {
+pub(super) fn of(text: &str, before: Option<&str>, topics: &[String]) -> Parts {
     let tokens = scan(text);
     let language = emotion::language(&tokens);
     let before = before.map(scan).unwrap_or_default();
     let said = Said::read(&tokens, language, &before);
+    let risks = said.safety + times_named(&tokens, topics);
     let felt = emotion::of_tokens(&tokens, language);
     let strength = (2 * u32::from(felt.valence.unsigned_abs()) + u32::from(felt.arousal)) / 3;
     Parts {
@@ -49,9 +50,24 @@ pub(super) fn of(text: &str, before: Option<&str>) -> Parts {
         answer: if asks(&before) { cap(said.content * 500 / STATED) } else { 0 },
         substance: cap(said.substance / STATED),
         explicit: if said.explicit { FULL } else { 0 },
-        safety: cap(said.safety * SAFE),
+        safety: cap(risks * SAFE),
         small_talk: cap(u32::from(FULL) * said.ritual / said.words.max(1)),
     }
+}
+
+/// How often one of these topics is named.
+fn times_named(tokens: &[Token<'_>], topics: &[String]) -> u32 {
+    let is_named = |topic: &String, at: usize| {
+        let mut words = topic.split_whitespace();
+        words.by_ref().zip(tokens[at..].iter().map(Some).chain(std::iter::repeat(None))).all(|(word, token)| {
+            token.is_some_and(|token| match word.strip_suffix('*') {
+                Some(beginning) => token.lower.starts_with(&beginning.to_lowercase()),
+                None => token.lower == word.to_lowercase(),
+            })
+        })
+    };
+    let times = (0..tokens.len()).filter(|at| topics.iter().any(|topic| is_named(topic, *at))).count();
+    u32::try_from(times).unwrap_or(u32::MAX)
 }
 
 /// What was found in a text. Counts of what is told are in thirds.

@@ -28,20 +28,20 @@ fn event(role: Role, text: &str) -> Event {
 }
 
 fn salience(role: Role, text: &str) -> u16 {
-    of(&event(role, text), None, &Weights::default()).total
+    of(&event(role, text), None, &Rules::default()).total
 }
 
 fn parts(text: &str) -> Parts {
-    parts::of(text, None)
+    parts::of(text, None, &[])
 }
 
 /// What a part adds to the total of a text, after another one.
 fn adds(text: &str, before: Option<&str>, without: impl FnOnce(&mut Weights)) -> i32 {
     let (event, before) = (event(Role::User, text), before.map(|before| event(Role::Assistant, before)));
-    let total = |weights: &Weights| i32::from(of(&event, before.as_ref(), weights).total);
-    let mut fewer = Weights::default();
-    without(&mut fewer);
-    total(&Weights::default()) - total(&fewer)
+    let total = |rules: &Rules| i32::from(of(&event, before.as_ref(), rules).total);
+    let mut fewer = Rules::default();
+    without(&mut fewer.weights);
+    total(&Rules::default()) - total(&fewer)
 }
 
 #[test]
@@ -113,10 +113,10 @@ fn a_part_sees_what_it_is_for_and_nothing_else() {
 
 #[test]
 fn an_answer_follows_a_question_and_an_echo_says_nothing_new() {
-    let after = |before| parts::of("The porcelain kiln, mostly.", Some(before));
+    let after = |before| parts::of("The porcelain kiln, mostly.", Some(before), &[]);
     assert!(after("What do you use?").answer > 0);
     assert_eq!(after("I know what you use.").answer, 0);
-    assert_eq!(parts::of("Thanks!", Some("What do you use?")).answer, 0, "thanks answer nothing");
+    assert_eq!(parts::of("Thanks!", Some("What do you use?"), &[]).answer, 0, "thanks answer nothing");
     assert!(after("That porcelain kiln is heavy.").substance < after("I see.").substance / 2);
     assert_eq!(parts("kiln kiln kiln").substance, parts("kiln").substance, "once is enough");
 }
@@ -180,5 +180,16 @@ fn odd_texts_have_a_salience_too() {
 fn controls_and_what_they_say_have_none() {
     let mut control = event(Role::User, "I live in Berlin.");
     control.kind = EventType::Remember;
-    assert_eq!(of(&control, None, &Weights::default()), Salience::default());
+    assert_eq!(of(&control, None, &Rules::default()), Salience::default());
+}
+
+#[test]
+fn a_topic_that_the_rules_name_is_of_safety() {
+    let topics = ["Oxygen tank", "wheelchair*"].map(str::to_owned);
+    let safety = |text: &str| parts::of(text, None, &topics).safety;
+    assert_eq!(safety("My oxygen tank is in the hall."), 700);
+    assert_eq!(safety("The oxygen is fine, and so is the tank."), 0);
+    assert_eq!(safety("Two wheelchairs and an Oxygen Tank"), 1_000);
+    assert_eq!(safety("No more oxygen"), 0);
+    assert_eq!(parts::of("My oxygen tank is in the hall.", None, &[]).safety, 0);
 }

@@ -50,6 +50,8 @@ fn health_keeps_what_support_drops() {
     let [health, support] = ["health", "support"].map(|name| good(&format!("domain = \"{name}\"")).rules);
     assert!(health.keep_at < support.keep_at && health.weights.safety > support.weights.safety);
     assert!(health.merge_at > support.merge_at && health.bank_max > support.bank_max);
+    assert_eq!((health.retention_days.episode, support.retention_days.episode), (0, 730));
+    assert!(health.half_life_days.fact > support.half_life_days.fact);
 }
 
 // law: L04
@@ -111,6 +113,9 @@ fn what_is_no_domain_or_no_rule_is_refused_with_what_there_is() {
     assert!(told.contains("rules.keep_at") && told.contains("tenants.clinic"), "{told}");
     assert!(refused("[tenants.clinic]\nrule = {}").contains("rule"));
     assert!(refused("[tenants.clinic]\nrules = { bank_max = 0 }").contains("tenants.clinic.rules.bank_max"));
+    assert!(refused("[rules]\nsafety_topics = [\" \"]").contains("`rules.safety_topics`: ` ` is no word"));
+    assert!(refused("[rules]\nsafety_topics = [\"a *\"]").contains("no word or phrase"));
+    assert!(refused("[rules.half_life_days]\nlesson = 0").contains("`rules.half_life_days.lesson` must be at least 1"));
 }
 
 #[test]

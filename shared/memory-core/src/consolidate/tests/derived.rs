@@ -276,6 +276,64 @@ fn a_full_bank_makes_room_but_never_of_what_is_pinned_or_critical() {
 }
 
 #[test]
+fn what_the_rules_keep_for_a_time_goes_when_it_is_over() {
+    let mut person = Person::new();
+    person.rules.retention_days.episode = 30;
+    person.rules.half_life_days.episode = 7;
+    let arrives = |person: &mut Person, day: i64| person.clock = 1_700_000_000 + day * DAY;
+    arrives(&mut person, 0);
+    let lunch = person.on(0, "Doctor Ruiz served trout with almonds in Garmisch.");
+    person.on(0, "I am allergic to penicillin.");
+    person.end_of(0);
+    arrives(&mut person, 20);
+    person.on(20, "Doctor Ruiz served trout with almonds in Garmisch.");
+    person.on(20, "I live in Lisbon.");
+    person.end_of(20);
+    let lives_until = |person: &Person| {
+        let bank = person.rows.bank();
+        let trout = bank.memories().find(|memory| memory.text.contains("trout"));
+        trout.map(|trout| (trout.expiry().expect("rules end it"), trout.half_life_days))
+    };
+    let end = Timestamp::from_seconds(1_700_000_000 + 50 * DAY);
+    assert_eq!(lives_until(&person), Some((end, 7)), "to say it again keeps it longer");
+    arrives(&mut person, 49);
+    person.on(49, "Anna brought the blue kayak to Garmisch.");
+    person.end_of(49);
+    assert!(lives_until(&person).is_some());
+    arrives(&mut person, 51);
+    person.on(51, "Anna took the blue kayak back to Munich.");
+    person.end_of(51);
+    assert_eq!(lives_until(&person), None);
+    assert_eq!(person.fate(&lunch), Some(Fate::NotKept(NotKept::Expired)));
+    let rows = format!("{:?}", person.rows.iter().map(serde_json::to_string).collect::<Vec<_>>());
+    assert!(!rows.contains("trout"), "its sources go with it");
+    let texts = person.texts();
+    assert!(texts.iter().any(|text| text.contains("penicillin")), "what is critical stays");
+    assert!(!texts.iter().any(|text| text.contains("Lisbon")));
+    assert_eq!(person.values("lives in"), [active("Lisbon")], "facts are kept for good");
+    person.folds_again();
+}
+
+#[test]
+fn what_has_expired_is_not_shown_as_what_was_valid_then() {
+    let mut person = Person::new();
+    person.rules.retention_days.fact = 100;
+    person.on(0, "I live in Lisbon.");
+    person.on(10, "I moved to Berlin.");
+    person.end_of(10);
+    let then = |query: &mut Query| {
+        query.kinds = vec![Kind::Fact];
+        query.valid_at = Some(Timestamp::from_seconds(1_700_000_000 + 5 * DAY));
+    };
+    assert_eq!(person.recall("Where does she live?", then), Vec::<String>::new());
+    let mut keeps = Person::new();
+    keeps.on(0, "I live in Lisbon.");
+    keeps.on(10, "I moved to Berlin.");
+    keeps.end_of(10);
+    assert_eq!(keeps.recall("Where does she live?", then).len(), 1);
+}
+
+#[test]
 fn a_long_note_is_remembered_in_pieces_that_go_together() {
     let mut person = Person::new();
     let findings =
