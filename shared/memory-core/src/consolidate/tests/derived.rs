@@ -310,7 +310,7 @@ fn what_the_rules_keep_for_a_time_goes_when_it_is_over() {
     let texts = person.texts();
     assert!(texts.iter().any(|text| text.contains("penicillin")), "what is critical stays");
     assert!(!texts.iter().any(|text| text.contains("Lisbon")));
-    assert_eq!(person.values("lives in"), [active("Lisbon")], "facts are kept for good");
+    assert_eq!(person.values("home_city"), [active("Lisbon")], "facts are kept for good");
     person.folds_again();
 }
 
