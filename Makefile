@@ -54,8 +54,13 @@ test: ## install what is missing and run every check and test; CI runs exactly t
 	@$(MAKE) --no-print-directory lint-stages test-stages
 	@deploy/stages.sh end
 
-test-long: ## the same harnesses with their full counts
-	@MEMOS_TEST_LONG=1 $(MAKE) --no-print-directory test
+test-long: ## the same with full counts, then on one core within 256 MiB, and a check for aarch64
+	@deploy/stages.sh begin
+	$(STAGE) setup deploy/setup.sh test
+	@MEMOS_TEST_LONG=1 $(MAKE) --no-print-directory lint-stages test-stages
+	$(STAGE) edge env MEMOS_TEST_EDGE=1 cargo test $(PROFILE) -p memos --test spine -- --skip cluster
+	$(STAGE) aarch64 deploy/cross-check.sh
+	@deploy/stages.sh end
 
 bench: build ## open-loop load for a minute against a memos of its own: make bench ARGS="--rate 1000"
 	@cargo build $(PROFILE) -p load-tests

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what is missing to build memos (`setup.sh build`) or to test it (`setup.sh test`).
+# Installs what is missing to build memos (`setup.sh build`), to test it (`setup.sh test`), or to check that it compiles for
+# aarch64 (`setup.sh cross`).
 #
 # It looks for the tools themselves and not for packages, so where everything is there it says nothing and takes no
 # time. What it installs: Debian packages through apt-get (as root or through sudo), and in one pinned version each,
@@ -11,6 +12,7 @@
 # is for whoever changed the former; the difference of the latter is then reviewed like any other.
 set -euo pipefail
 
+readonly CROSS_TARGET=aarch64-unknown-linux-gnu
 readonly DENY_VERSION=0.20.2
 readonly TOOLS="${MEMOS_TOOLS:-${HOME:?HOME must be set}/.cache/memos/tools}"
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
@@ -186,6 +188,27 @@ install_kafka() {
   say "Apache Kafka $version is ready"
 }
 
+# The C and C++ compilers for aarch64, and the libraries of that architecture that memos links.
+install_cross_packages() {
+  have aarch64-linux-gnu-g++ && [[ -e /usr/lib/aarch64-linux-gnu/pkgconfig/libssl.pc &&
+    -e /usr/lib/aarch64-linux-gnu/pkgconfig/zlib.pc ]] && return
+  have dpkg || die "this needs Debian's libraries for arm64, and there is no dpkg"
+  if ! dpkg --print-foreign-architectures | grep -qx arm64; then
+    if [[ "$(id -u)" == 0 ]]; then dpkg --add-architecture arm64; else sudo dpkg --add-architecture arm64; fi
+  fi
+  apt_install g++-aarch64-linux-gnu libssl-dev:arm64 zlib1g-dev:arm64
+}
+
+# Rust's standard library for aarch64.
+install_cross_std() {
+  local library
+  library="$(rustc --print target-libdir --target "$CROSS_TARGET")"
+  compgen -G "$library/libstd-*.rlib" >/dev/null && return
+  have rustup || die "Rust's library for $CROSS_TARGET is missing, and there is no rustup to install it"
+  say "installing Rust's library for $CROSS_TARGET"
+  rustup target add "$CROSS_TARGET" || die "rustup could not install it"
+}
+
 write_kafka_checksums() {
   new_folder
   fetch_jars "$NEW"
@@ -223,11 +246,17 @@ case "${1:-}" in
     install_python_client
     install_cargo_deny
     ;;
+  cross)
+    check_rust
+    install_packages build
+    install_cross_packages
+    install_cross_std
+    ;;
   kafka-checksums)
     install_packages test
     write_kafka_checksums
     ;;
   *)
-    die "usage: deploy/setup.sh build|test|kafka-checksums"
+    die "usage: deploy/setup.sh build|test|cross|kafka-checksums"
     ;;
 esac

@@ -17,6 +17,8 @@ use memory_core::{Bank, EventId, Handle, StepNumber, Timestamp};
 
 #[path = "../examples/common/events.rs"]
 mod events;
+#[path = "../examples/common/turns.rs"]
+mod turns;
 
 const SIZES: [usize; 2] = [600, 10_000];
 const QUESTIONS: usize = 64;
@@ -40,7 +42,7 @@ fn memories(conversations: &[Conversation], count: usize) -> Vec<Row> {
         event.session_id = Some(format!("s{day}"));
         event.time = Timestamp::from_seconds(1_700_000_000).plus_seconds(day * 86_400);
         let text = if round == 0 { said.content() } else { format!("{} Case {round}-{number}.", said.content()) };
-        Row::Memory(Memory::of_turn(subject, &events::turn(event, number), Kind::Episode, text))
+        Row::Memory(Memory::of_turn(subject, &turns::turn(event, number), Kind::Episode, text))
     };
     (0..count).map(one).collect()
 }

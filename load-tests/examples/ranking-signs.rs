@@ -17,6 +17,8 @@ use serde_json::json;
 
 #[path = "common/events.rs"]
 mod events;
+#[path = "common/turns.rs"]
+mod turns;
 
 /// The category of questions that memory cannot answer.
 const UNANSWERABLE: &str = "5";
@@ -27,7 +29,7 @@ fn main() -> anyhow::Result<()> {
     let subject = Handle::from_bytes([7; Handle::BYTES]);
     let mut out = BufWriter::new(stdout().lock());
     for conversation in data::read(Path::new(&file))? {
-        let turns = conversation.turns.iter().enumerate().map(|(seq, turn)| events::turn(events::event(turn), seq));
+        let turns = conversation.turns.iter().enumerate().map(|(seq, turn)| turns::turn(events::event(turn), seq));
         let text = |turn: &memory_core::Turn| turn.event.content.text().into_owned();
         let rows = turns.map(|turn| Row::Memory(Memory::of_turn(subject, &turn, Kind::Episode, text(&turn))));
         let bank = Bank::load_ranked(StepNumber::FIRST, rows, &BuiltIn);

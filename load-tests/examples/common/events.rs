@@ -1,11 +1,8 @@
-//! Turns of conversations as the core knows them, for what measures one algorithm by itself.
-
-use std::sync::Arc;
+//! Turns of conversations as the events that the quality evaluation publishes.
 
 use load_tests::quality::data;
+use memory_core::Timestamp;
 use memory_core::event::{Event, UnknownFields};
-use memory_core::rules::Weights;
-use memory_core::{Seq, Timestamp, Turn, salience};
 use serde_json::{Map, Value, json};
 
 /// A turn as the interaction that the quality evaluation publishes, under the id of the data.
@@ -23,11 +20,4 @@ pub(crate) fn event(turn: &data::Turn) -> Event {
     .map(|(name, value)| (name.to_owned(), value))
     .collect();
     Event::parse(&said, UnknownFields::Refuse, None, Timestamp::EPOCH).expect("our data is well formed")
-}
-
-/// An event as the `seq`th of its subject.
-pub(crate) fn turn(event: Event, seq: usize) -> Turn {
-    let salience = salience::of(&event, None, &Weights::default());
-    let seq = Seq::new(u64::try_from(seq).expect("few"));
-    Turn { seq, arrived: event.time, event: Arc::new(event), salience, unkept: None, candidates: Vec::new() }
 }

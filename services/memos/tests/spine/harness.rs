@@ -2,6 +2,7 @@
 //!
 //! Nothing in here sleeps: it waits for conditions with a deadline. Whatever is random comes from a seed that is
 //! printed first; `MEMOS_SEED=…` runs the same again, and `MEMOS_TEST_LONG=1` runs with the full counts.
+//! `MEMOS_TEST_EDGE=1` holds each memos to one processor, and to [`EDGE_KIB`] of RAM.
 
 use std::fs::File;
 use std::future::Future;
@@ -38,6 +39,14 @@ pub(crate) use testkit::wait_until;
 
 /// How long anything may take that is bound to happen. Far more than it takes on a slow machine.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+
+/// What an edge device has for memos, its peak counted, code and mapped files included.
+const EDGE_KIB: u64 = 256 * 1_024;
+
+/// Whether memos has to do with what an edge device has.
+fn is_edge() -> bool {
+    std::env::var_os("MEMOS_TEST_EDGE").is_some_and(|value| value == "1")
+}
 
 /// The tenant of a server without keys.
 pub(crate) const TENANT: &str = "default";
@@ -129,6 +138,22 @@ impl Server {
         self.child.id()
     }
 
+    /// The most that the process ever had in RAM.
+    #[track_caller]
+    pub(crate) fn peak_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("its state");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a running process has it");
+        line.split_whitespace().next().and_then(|number| number.parse().ok()).expect("a number of KiB")
+    }
+
+    #[track_caller]
+    fn assert_fits(&self) {
+        if is_edge() {
+            let peak = self.peak_kib();
+            assert!(peak <= EDGE_KIB, "an edge device has {EDGE_KIB} KiB, and memos took {peak}");
+        }
+    }
+
     /// SIGSTOP: the process is there and does nothing, as on a machine that was suspended.
     pub(crate) fn pause(&self) {
         self.signal(Signal::STOP);
@@ -155,7 +180,9 @@ impl Server {
     }
 
     /// SIGKILL: what a power cut would be, without the loss of what was only written and not synced.
+    #[track_caller]
     pub(crate) fn kill9(mut self) {
+        self.assert_fits();
         self.child.kill().expect("a running process can be killed");
         self.child.wait().expect("its end");
     }
@@ -168,6 +195,7 @@ impl Server {
     /// SIGTERM, and waits until it has stopped in good order.
     #[track_caller]
     pub(crate) fn stop(mut self) {
+        self.assert_fits();
         self.terminate();
         wait_until(DEADLINE, "memos has stopped", || self.child.try_wait().expect("its state").is_some());
         let status = self.child.wait().expect("its end");
@@ -177,6 +205,7 @@ impl Server {
     /// As [`Server::stop`]; answers what it wrote to standard output after its first line, and all of standard error.
     #[track_caller]
     pub(crate) fn stop_and_read(mut self) -> (String, String) {
+        self.assert_fits();
         self.terminate();
         let mut written = String::new();
         self.stdout.read_to_string(&mut written).expect("its standard output");
@@ -264,7 +293,11 @@ fn exchange(url: &str, line: &str, headers: &[(&str, &str)], body: &str, timeout
 
 /// The binary.
 pub(crate) fn memos() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_memos"));
+    let binary = env!("CARGO_BIN_EXE_memos");
+    let mut command = Command::new(if is_edge() { "taskset" } else { binary });
+    if is_edge() {
+        command.args(["--cpu-list", "0", binary]);
+    }
     // Whoever runs the tests may have settings of their own.
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("MEMOS")) {
         command.env_remove(name);

@@ -7,7 +7,7 @@
 
 // law: L06
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use memos_client::EventStatus;
@@ -72,6 +72,10 @@ impl Reference {
         let next = next_seqs(&server, publisher.load.users());
         assert_eq!(next.values().sum::<u64>(), total(&publisher) + ticks(&dir), "every distinct event has one number");
         server.stop();
+        let dump = DumpText::of(&dir);
+        let memories = dump.rows("memory").map(|(_, row)| row["kind"].as_str().map(str::to_owned));
+        let kinds: BTreeSet<String> = memories.flatten().collect();
+        assert_eq!(kinds.len(), 6, "the same holds for every kind of memory: {kinds:?}");
         let keys = root.join("reference.exported");
         run(&dir, &["keys", "export", &keys.to_string_lossy()]);
         Self { dir, hash: live, ends, open, next, keys }

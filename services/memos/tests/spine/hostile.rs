@@ -50,13 +50,6 @@ fn events(server: &Server, outcome: &str) -> u64 {
     text.lines().find_map(|line| line.strip_prefix(&name)).map_or(0, |count| count.parse().expect("a whole number"))
 }
 
-/// The most that the process ever had in RAM.
-fn peak_kib(server: &Server) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).expect("its state");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("every process has it");
-    line.split_whitespace().next().and_then(|number| number.parse().ok()).expect("a number of KiB")
-}
-
 fn by_reason(flood: &Flood) -> BTreeMap<String, u64> {
     flood.bad.iter().map(|(reason, count)| ((*reason).to_owned(), *count)).collect()
 }
@@ -83,7 +76,7 @@ fn among_a_hundred_thousand_hostile_events_every_good_one_is_in_and_every_bad_on
     assert_eq!(dead_letters(&server), by_reason(&flood));
     assert_eq!((events(&server, "accepted"), events(&server, "duplicate")), (good, flood.duplicates));
     harness::wait_until_final(&server, flood.good.iter().map(String::as_str));
-    assert!(peak_kib(&server) < RESIDENT_KIB, "{} KiB were resident", peak_kib(&server));
+    assert!(server.peak_kib() < RESIDENT_KIB, "{} KiB were resident", server.peak_kib());
     letters_can_be_looked_at_and_replayed(&server, &mut flood);
     server.stop();
     verify(&data);

@@ -1,5 +1,6 @@
-//! Conversations as products send them, from a seed: things worth keeping, small talk, the same said again, wishes,
-//! corrections, deletions, feedback, withdrawn consent, ends of sessions; some of it late, some of it sent twice.
+//! Conversations as products send them, from a seed: things worth keeping, small talk, what helped and what did not, the
+//! same said again, wishes, corrections, deletions, feedback, withdrawn consent, ends of sessions; some of it late, some of
+//! it sent twice.
 
 use memory_core::{EventId, Handle, HashSecret, MemoryId, Subject, TenantId};
 use serde_json::{Value, json};
@@ -28,6 +29,12 @@ const PEOPLE: [&str; 8] =
 const THINGS: [&str; 10] =
     ["bicycle", "violin", "garden", "thesis", "bakery", "knee", "budget", "telescope", "recipe", "dog"];
 const SMALL_TALK: [&str; 6] = ["ok", "Hi there!", "thanks", "hm, go on", "see you", "sounds good"];
+const REPLIES: [&str; 4] = [
+    "No, that is wrong, it was the other one.",
+    "That didn't help.",
+    "That worked, thanks.",
+    "That's not what I asked, I meant the bakery.",
+];
 
 /// Events in the outside form, each with an id of its own.
 pub(crate) struct Load {
@@ -142,7 +149,8 @@ impl Talker {
     fn says(&mut self, random: &mut Random, number: u64) -> Value {
         match random.below(100) {
             0..56 => self.tells(random, number),
-            56..68 => events::turn(random.pick::<&str>(&SMALL_TALK)),
+            56..63 => events::turn(random.pick::<&str>(&SMALL_TALK)),
+            63..68 => events::turn(random.pick::<&str>(&REPLIES)),
             68..74 if !self.said.is_empty() => events::turn(random.pick::<String>(&self.said)),
             68..80 => Self::answers(random, number),
             80..83 => json!({"type": "note", "content": sentence(random, number), "tags": ["note"]}),
