@@ -1,6 +1,6 @@
 //! What it costs in processor time to learn from a turn, in one thread and without a log: weighing it and closing windows
-//! (the actor), finding what it states (also the actor, when a window closes), and deciding on it with the bank (the
-//! consolidator). Times are those of **one turn**, each a share of a whole window; the end of a session, where summaries and
+//! (the actor), finding what it states (also the actor, when a window closes), and deciding on it with the bank and taking
+//! that over (the consolidator). Times are those of **one turn**, each a share of a whole window; the end of a session, where summaries and
 //! patterns are made, is among them.
 //!
 //! The turns are those of our own data set over and over, each round with other numbers and on other days, so that little
@@ -104,15 +104,23 @@ impl Talk {
     }
 }
 
-/// The time of one turn of windows that `work` is done with, in turn.
-fn per_turn(rounds: u64, windows: &[Consolidation], mut work: impl FnMut(&Consolidation)) -> Duration {
-    let (mut turns, begin) = (0, Instant::now());
-    let rounds_of_all = usize::try_from(rounds).expect("few").div_ceil(windows.len());
-    for window in (0..rounds_of_all).flat_map(|_| windows) {
-        work(window);
-        turns += window.turns.len();
+/// The time of one turn when all windows are gone through, again and again, each time with a fresh `state`.
+fn per_turn<S>(
+    rounds: u64,
+    windows: &[Consolidation],
+    state: impl Fn() -> S,
+    work: impl Fn(&mut S, &Consolidation),
+) -> Duration {
+    let turns: usize = windows.iter().map(|window| window.turns.len()).sum();
+    let times = usize::try_from(rounds).expect("few").div_ceil(turns);
+    let mut time = Duration::ZERO;
+    for _ in 0..times {
+        let mut state = state();
+        let begin = Instant::now();
+        windows.iter().for_each(|window| work(&mut state, window));
+        time += begin.elapsed();
     }
-    begin.elapsed().mul_f64(f64::from(u32::try_from(rounds).expect("few")) / turns as f64)
+    time.mul_f64(rounds as f64 / (times * turns) as f64)
 }
 
 fn learn(criterion: &mut Criterion) {
@@ -143,20 +151,17 @@ fn learn(criterion: &mut Criterion) {
         let (bank, windows) = Talk::new(&conversations).bank(size);
         if size == SIZES[0] {
             group.bench_function("state", |bencher| {
-                bencher.iter_custom(|rounds| {
-                    per_turn(rounds, &windows, |window| {
-                        black_box(window.clone().with_candidates());
-                    })
-                });
+                let work = |(): &mut (), window: &Consolidation| drop(black_box(window.clone().with_candidates()));
+                bencher.iter_custom(|rounds| per_turn(rounds, &windows, || (), work));
             });
         }
         let windows: Vec<Consolidation> = windows.into_iter().map(Consolidation::with_candidates).collect();
         group.bench_function(BenchmarkId::new("decide", size), |bencher| {
-            bencher.iter_custom(|rounds| {
-                per_turn(rounds, &windows, |window| {
-                    black_box(consolidate(&bank, window, None));
-                })
-            });
+            let work = |bank: &mut Bank, window: &Consolidation| {
+                let step = consolidate(bank, window, None);
+                bank.apply(&step);
+            };
+            bencher.iter_custom(|rounds| per_turn(rounds, &windows, || bank.clone(), work));
         });
     }
     group.finish();

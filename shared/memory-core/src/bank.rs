@@ -7,13 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::consolidation::Owner;
 use crate::ids::{Generation, MemoryId, Seq, StepNumber};
-use crate::index::{Index, Slot};
+use crate::index::{Index, Posting, Slot};
 use crate::memory::Memory;
 use crate::rank::Shelves;
 use crate::similar::Signature;
 use crate::step::{Body, Change, Row, RowKey, Step, SubjectRow};
+use crate::text::Analyzer;
 use crate::text::lexis::Lexicon;
-use crate::text::{Analyzer, Term};
 use crate::time::Timestamp;
 use crate::vector::Embed;
 
@@ -26,14 +26,43 @@ pub struct Bank {
     /// Boxed: a node of the map holds eleven entries, and most subjects have few memories.
     memories: BTreeMap<MemoryId, (Slot, Box<Memory>)>,
     by_slot: Vec<Option<MemoryId>>,
-    /// The memories that have an attribute of this name.
-    by_attribute: BTreeMap<String, BTreeSet<MemoryId>>,
+    lists: BTreeMap<Listed, BTreeSet<MemoryId>>,
     /// The memories whose time ends, by when it does.
     by_expiry: BTreeSet<(Timestamp, MemoryId)>,
     index: Index,
     /// What ranking keeps ready; a bank that only decides has none.
     shelf: Option<Box<Shelves>>,
     weight: usize,
+}
+
+/// What memories are looked up by, besides their words.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Listed {
+    /// The name of an attribute.
+    Attribute(String),
+    Session(String),
+    /// Somebody or something that is named, in lower case.
+    Entity(String),
+    /// The week of something felt: whole weeks since 1970.
+    Felt(i64),
+}
+
+impl Listed {
+    const WEEK_SECONDS: i64 = 7 * 24 * 3_600;
+
+    /// Of what was felt at a time.
+    pub(crate) const fn felt_at(time: Timestamp) -> i64 {
+        time.micros().div_euclid(Self::WEEK_SECONDS * 1_000_000)
+    }
+
+    /// The lists that a memory is on. It may be named twice.
+    pub(crate) fn of(memory: &Memory) -> Vec<Self> {
+        let attribute = memory.attribute.iter().map(|attribute| Self::Attribute(attribute.name.clone()));
+        let session = memory.session_id.iter().map(|session| Self::Session(session.clone()));
+        let entities = memory.entities.iter().map(|entity| Self::Entity(entity.to_lowercase()));
+        let felt = memory.emotion.iter().map(|_| Self::Felt(Self::felt_at(memory.event_time)));
+        attribute.chain(session).chain(entities).chain(felt).collect()
+    }
 }
 
 impl Bank {
@@ -133,8 +162,8 @@ impl Bank {
 
     fn put_memory(&mut self, memory: Memory, analyzer: &mut Analyzer) {
         self.unlist(memory.id);
-        if let Some(attribute) = &memory.attribute {
-            self.by_attribute.entry(attribute.name.clone()).or_default().insert(memory.id);
+        for list in Listed::of(&memory) {
+            self.lists.entry(list).or_default().insert(memory.id);
         }
         self.by_expiry.extend(memory.expiry().map(|end| (end, memory.id)));
         let slot = match self.memories.remove(&memory.id) {
@@ -157,16 +186,19 @@ impl Bank {
         self.memories.insert(memory.id, (slot, Box::new(memory)));
     }
 
-    /// Takes the memory out of the lists by attribute and by expiry.
+    /// Takes the memory out of all lists.
     fn unlist(&mut self, id: MemoryId) {
         let Some((_, known)) = self.memories.get(&id) else { return };
         if let Some(end) = known.expiry() {
             self.by_expiry.remove(&(end, id));
         }
-        if let Some(attribute) = &known.attribute
-            && let Some(ids) = self.by_attribute.get_mut(&attribute.name)
-        {
-            ids.remove(&id);
+        for list in Listed::of(known) {
+            if let Some(ids) = self.lists.get_mut(&list)
+                && ids.remove(&id)
+                && ids.is_empty()
+            {
+                self.lists.remove(&list);
+            }
         }
     }
 
@@ -175,9 +207,9 @@ impl Bank {
         self.by_expiry.iter().take_while(move |(end, _)| *end <= now).map(|(_, id)| *id)
     }
 
-    /// The memories with an attribute of this name, by id.
-    pub fn with_attribute(&self, name: &str) -> impl Iterator<Item = &Memory> {
-        self.by_attribute.get(name).into_iter().flatten().filter_map(|id| self.get(*id))
+    /// The memories on a list, by id.
+    pub fn listed<'a>(&'a self, list: &Listed) -> impl Iterator<Item = &'a Memory> + use<'a> {
+        self.lists.get(list).into_iter().flatten().filter_map(|id| self.get(*id))
     }
 
     fn delete(&mut self, key: &RowKey) {
@@ -265,9 +297,9 @@ impl Bank {
         eligible: impl Fn(&Memory) -> bool,
     ) -> Option<MemoryId> {
         let mut best: Option<(u16, MemoryId)> = None;
-        for slot in self.sharing_a_rare_term(signature, merge_at) {
+        for slot in self.sharing_terms(signature, merge_at) {
             let Some(memory) = self.at(slot).filter(|memory| eligible(memory)) else { continue };
-            let likeness = signature.likeness(&Signature::of(&memory.text));
+            let likeness = signature.likeness_to(&memory.text);
             let better = best.is_none_or(|(most, id)| likeness > most || likeness == most && memory.id < id);
             if likeness >= merge_at && better {
                 best = Some((likeness, memory.id));
@@ -277,16 +309,19 @@ impl Bank {
     }
 
     /// The slots of every text that could reach `merge_at`. To share m of n terms with the signature, a text must
-    /// have at least one of its n − m + 1 rarest terms (prefix filtering; Chaudhuri, Ganti, Kaushik 2006).
-    fn sharing_a_rare_term(&self, signature: &Signature, merge_at: u16) -> Vec<Slot> {
-        let mut terms: Vec<Term> = signature.terms.clone();
-        terms.sort_by_key(|term| self.index.postings(*term).len());
-        let needed = (terms.len() * usize::from(merge_at)).div_ceil(1_000).max(1);
-        let prefix = terms.len().saturating_sub(needed) + 1;
+    /// have at least one of its n − m + 1 rarest terms (prefix filtering; Chaudhuri, Ganti, Kaushik 2006). Those are then
+    /// counted, which is far cheaper than reading their texts.
+    fn sharing_terms(&self, signature: &Signature, merge_at: u16) -> Vec<Slot> {
+        let mut postings: Vec<&[Posting]> = signature.terms.iter().map(|term| self.index.postings(*term)).collect();
+        postings.sort_by_key(|having| having.len());
+        let needed = (postings.len() * usize::from(merge_at)).div_ceil(1_000).max(1);
+        let prefix = postings.len().saturating_sub(needed) + 1;
         let mut slots: Vec<Slot> =
-            terms.iter().take(prefix).flat_map(|term| self.index.postings(*term)).map(|posting| posting.slot).collect();
+            postings.iter().take(prefix).copied().flatten().map(|posting| posting.slot).collect();
         slots.sort_unstable();
         slots.dedup();
+        let has = |having: &&&[Posting], slot: &Slot| having.binary_search_by_key(slot, |posting| posting.slot).is_ok();
+        slots.retain(|slot| postings.iter().filter(|having| has(having, slot)).count() >= needed);
         slots
     }
 }

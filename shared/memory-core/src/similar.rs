@@ -23,6 +23,13 @@ impl Signature {
         Self { terms, guards: guards(content) }
     }
 
+    /// How alike this text is to another, 0..=1000.
+    #[must_use]
+    pub fn likeness_to(&self, content: &str) -> u16 {
+        // The terms are what takes time.
+        if self.guards == guards(content) { self.likeness(&Self::of(content)) } else { 0 }
+    }
+
     /// How alike two texts are, 0..=1000.
     #[must_use]
     pub fn likeness(&self, other: &Self) -> u16 {

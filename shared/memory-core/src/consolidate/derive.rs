@@ -6,6 +6,7 @@
 //! later *event* wins, whichever arrived first.
 
 use super::Draft;
+use crate::bank::Listed;
 use crate::candidate::{self, Candidate};
 use crate::extract;
 use crate::ids::MemoryId;
@@ -85,7 +86,7 @@ impl Draft<'_> {
                     .as_ref()
                     .is_some_and(|own| own.negated == attribute.negated && is_same_value(&own.value, &attribute.value))
         };
-        self.bank.with_attribute(&attribute.name).filter(same).map(|known| known.id).min()
+        self.bank.listed(Listed::Attribute(attribute.name.clone())).filter(same).map(|known| known.id).min()
     }
 
     fn state_again(&mut self, turn: &Turn, id: MemoryId) -> Fate {
@@ -138,7 +139,7 @@ impl Draft<'_> {
         };
         let mut against: Vec<Memory> = stances(&attribute.name)
             .iter()
-            .flat_map(|name| self.bank.with_attribute(name))
+            .flat_map(|name| self.bank.listed(Listed::Attribute((*name).to_owned())))
             .filter(|known| is_of_same_voice(known, memory) && contradicts(known, attribute, candidate))
             .cloned()
             .collect();

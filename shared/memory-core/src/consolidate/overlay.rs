@@ -1,8 +1,9 @@
 //! A bank as it would be after the turns that were looked at so far, without touching the bank.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
-use crate::bank::Bank;
+use crate::bank::{Bank, Listed};
 use crate::consolidation::Owner;
 use crate::ids::MemoryId;
 use crate::memory::Memory;
@@ -12,7 +13,19 @@ use crate::time::Timestamp;
 pub(super) struct Overlay<'a> {
     bank: &'a Bank,
     /// What the window changed; `None` for what it removed.
-    changed: BTreeMap<MemoryId, Option<Memory>>,
+    changed: BTreeMap<MemoryId, Option<Changed>>,
+}
+
+struct Changed {
+    memory: Memory,
+    /// Of its text, once somebody has asked.
+    signature: OnceCell<Signature>,
+}
+
+impl Changed {
+    fn likeness(&self, other: &Signature) -> u16 {
+        other.likeness(self.signature.get_or_init(|| Signature::of(&self.memory.text)))
+    }
 }
 
 impl<'a> Overlay<'a> {
@@ -22,13 +35,13 @@ impl<'a> Overlay<'a> {
 
     pub(super) fn get(&self, id: MemoryId) -> Option<&Memory> {
         match self.changed.get(&id) {
-            Some(changed) => changed.as_ref(),
+            Some(changed) => changed.as_ref().map(|changed| &changed.memory),
             None => self.bank.get(id),
         }
     }
 
     pub(super) fn changed(&mut self, memory: Memory) {
-        self.changed.insert(memory.id, Some(memory));
+        self.changed.insert(memory.id, Some(Changed { memory, signature: OnceCell::new() }));
     }
 
     pub(super) fn removed(&mut self, id: MemoryId) {
@@ -38,15 +51,17 @@ impl<'a> Overlay<'a> {
     /// All memories, by id within the bank and then within the window.
     pub(super) fn memories(&self) -> impl Iterator<Item = &Memory> {
         let stored = self.bank.memories().filter(|memory| !self.changed.contains_key(&memory.id));
-        stored.chain(self.changed.values().flatten())
+        stored.chain(self.fresh())
     }
 
-    /// The memories with an attribute of this name.
-    pub(super) fn with_attribute(&self, name: &str) -> impl Iterator<Item = &Memory> {
-        let stored = self.bank.with_attribute(name).filter(|memory| !self.changed.contains_key(&memory.id));
-        let fresh = self.changed.values().flatten();
-        let fresh = fresh.filter(move |memory| memory.attribute.as_ref().is_some_and(|own| own.name == name));
-        stored.chain(fresh)
+    fn fresh(&self) -> impl Iterator<Item = &Memory> {
+        self.changed.values().flatten().map(|changed| &changed.memory)
+    }
+
+    /// The memories on a list.
+    pub(super) fn listed(&self, list: Listed) -> impl Iterator<Item = &Memory> {
+        let stored = self.bank.listed(&list).filter(|memory| !self.changed.contains_key(&memory.id));
+        stored.chain(self.fresh().filter(move |memory| Listed::of(memory).contains(&list)))
     }
 
     pub(super) fn owner(&self) -> Option<&Owner> {
@@ -76,14 +91,10 @@ impl<'a> Overlay<'a> {
         let stored = self
             .bank
             .most_alike(signature, merge_at, |memory| !self.changed.contains_key(&memory.id) && eligible(memory));
-        let likeness = |memory: &Memory| signature.likeness(&Signature::of(&memory.text));
-        let stored = stored.and_then(|id| self.bank.get(id)).map(|memory| (likeness(memory), memory.id));
-        let fresh = self
-            .changed
-            .values()
-            .flatten()
-            .filter(|memory| eligible(memory))
-            .map(|memory| (likeness(memory), memory.id));
+        let stored = stored.and_then(|id| self.bank.get(id));
+        let stored = stored.map(|memory| (signature.likeness_to(&memory.text), memory.id));
+        let fresh = self.changed.values().flatten().filter(|changed| eligible(&changed.memory));
+        let fresh = fresh.map(|changed| (changed.likeness(signature), changed.memory.id));
         let alike = fresh.filter(|(likeness, _)| *likeness >= merge_at).chain(stored);
         alike.max_by(|(a, a_id), (b, b_id)| a.cmp(b).then(b_id.cmp(a_id))).map(|(_, id)| id)
     }

@@ -10,6 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Draft;
+use crate::bank::Listed;
 use crate::consolidation::Trigger;
 use crate::event::Origin;
 use crate::ids::MemoryId;
@@ -56,15 +57,18 @@ impl Draft<'_> {
     }
 
     fn recurring(&self, anchor: &Turn, session: &str) -> Vec<Memory> {
-        let is_turn = |memory: &&Memory| memory.kind == Kind::Episode && memory.status == Status::Active;
-        let mut told: Vec<&Memory> = self.bank.memories().filter(is_turn).collect();
-        told.sort_unstable_by_key(|memory| (memory.event_time, memory.id));
-        let of_session = |memory: &&Memory| memory.session_id.as_deref() == Some(session);
-        let said: Vec<&Memory> = told.iter().copied().filter(of_session).collect();
-        let mut made = self.topics(anchor, &said, &told);
+        let said = self.turns_on(Listed::Session(session.to_owned()));
+        let mut made = self.topics(anchor, &said);
         made.extend(self.summary(anchor, session, &said));
-        made.extend(self.mood(anchor, &told));
+        made.extend(self.mood(anchor));
         made
+    }
+
+    /// What was said itself of a list, by time.
+    fn turns_on(&self, list: Listed) -> Vec<&Memory> {
+        let mut turns: Vec<&Memory> = self.bank.listed(list).filter(is_turn).collect();
+        turns.sort_unstable_by_key(|memory| (memory.event_time, memory.id));
+        turns
     }
 
     fn summary(&self, anchor: &Turn, session: &str, said: &[&Memory]) -> Option<Memory> {
@@ -83,40 +87,50 @@ impl Draft<'_> {
     }
 
     /// Topics of this session that have come up in so many that it is worth a note.
-    fn topics(&self, anchor: &Turn, said: &[&Memory], told: &[&Memory]) -> Vec<Memory> {
-        let mut topics: BTreeMap<String, (&str, Vec<&Memory>)> = BTreeMap::new();
+    fn topics(&self, anchor: &Turn, said: &[&Memory]) -> Vec<Memory> {
+        let mut names: BTreeMap<String, &str> = BTreeMap::new();
         for entity in said.iter().flat_map(|memory| &memory.entities) {
-            topics.entry(entity.to_lowercase()).or_insert((entity, Vec::new()));
+            names.entry(entity.to_lowercase()).or_insert(entity);
         }
-        for memory in told {
-            for entity in &memory.entities {
-                if let Some((_, having)) = topics.get_mut(&entity.to_lowercase()) {
-                    having.push(memory);
-                }
-            }
-        }
-        let note = |(key, (name, having)): (String, (&str, Vec<&Memory>))| {
-            let sessions: BTreeSet<&Option<String>> = having.iter().map(|memory| &memory.session_id).collect();
-            RECURS_AT.contains(&sessions.len()).then(|| {
-                let mut topic = self.made_of(anchor, Kind::Pattern, ("topic", &key), &having);
+        let note = |(key, name): (String, &str)| {
+            let list = Listed::Entity(key.clone());
+            let sessions = self.sessions_of(list.clone());
+            RECURS_AT.contains(&sessions).then(|| {
+                let mut topic = self.made_of(anchor, Kind::Pattern, ("topic", &key), &self.turns_on(list));
                 topic.attribute = Some(Attribute { name: "topic".to_owned(), value: name.to_owned(), negated: false });
-                topic.text = format!("{name}: comes up in {} conversations.", sessions.len());
+                topic.text = format!("{name}: comes up in {sessions} conversations.");
                 topic
             })
         };
-        topics.into_iter().filter_map(note).collect()
+        names.into_iter().filter_map(note).collect()
+    }
+
+    /// In how many conversations something came up. Nobody asks for more than the last of [`RECURS_AT`], so counting ends
+    /// behind it.
+    fn sessions_of(&self, list: Listed) -> usize {
+        let most = RECURS_AT[RECURS_AT.len() - 1];
+        let mut sessions = BTreeSet::new();
+        for memory in self.bank.listed(list).filter(is_turn) {
+            sessions.insert(&memory.session_id);
+            if sessions.len() > most {
+                break;
+            }
+        }
+        sessions.len()
     }
 
     /// How the user's mood has gone over the last weeks, where enough is known of it.
-    fn mood(&self, anchor: &Turn, told: &[&Memory]) -> Option<Memory> {
+    fn mood(&self, anchor: &Turn) -> Option<Memory> {
         let now = anchor.event.time;
+        let this_week = Listed::felt_at(now);
         let mut weeks: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
         let mut felt = Vec::new();
-        for memory in told.iter().filter(|memory| memory.origin == Origin::User) {
+        for memory in (this_week - WEEKS..=this_week).flat_map(|week| self.turns_on(Listed::Felt(week))) {
             let ago = now.seconds_since(memory.event_time).div_euclid(WEEK_SECONDS);
-            if let Some(emotion) = memory.emotion.filter(|_| (0..WEEKS).contains(&ago)) {
+            let emotion = memory.emotion.filter(|_| memory.origin == Origin::User && (0..WEEKS).contains(&ago));
+            if let Some(emotion) = emotion {
                 weeks.entry(-ago).or_default().push(i64::from(emotion.valence));
-                felt.push(*memory);
+                felt.push(memory);
             }
         }
         weeks.retain(|_, values| values.len() >= FELT_MIN);
@@ -175,6 +189,10 @@ impl Draft<'_> {
             None => {}
         }
     }
+}
+
+fn is_turn(memory: &&Memory) -> bool {
+    memory.kind == Kind::Episode && memory.status == Status::Active
 }
 
 fn mean(values: &[i64]) -> i64 {

@@ -1,6 +1,7 @@
 //! Facts, preferences and lessons that are read out of turns, what they supersede, and what sessions leave behind.
 
 use super::*;
+use crate::bank::Listed;
 use crate::memory::{Memory, Status};
 use crate::query::Query;
 use crate::rank::{Found, rank};
@@ -27,7 +28,7 @@ impl Person {
 
     /// The values of an attribute, each with its standing, in the order of their validity.
     fn values(&self, name: &str) -> Vec<(String, Status)> {
-        let mut found: Vec<Memory> = self.rows.bank().with_attribute(name).cloned().collect();
+        let mut found: Vec<Memory> = self.rows.bank().listed(&Listed::Attribute(name.to_owned())).cloned().collect();
         found.sort_by_key(|memory| (memory.valid_from, memory.text.clone()));
         let value = |memory: &Memory| memory.attribute.as_ref().map(|own| own.value.clone()).unwrap_or_default();
         found.iter().map(|memory| (value(memory), memory.status)).collect()
@@ -89,7 +90,7 @@ fn what_changed_supersedes_and_both_keep_their_validity() {
     assert_eq!(person.values("home_city"), [superseded("Lisbon"), active("Berlin")]);
     let bank = person.rows.bank();
     let (old, new) = {
-        let mut both: Vec<&Memory> = bank.with_attribute("home_city").collect();
+        let mut both: Vec<&Memory> = bank.listed(&Listed::Attribute("home_city".to_owned())).collect();
         both.sort_by_key(|memory| memory.valid_from);
         (both[0], both[1])
     };
@@ -151,7 +152,7 @@ fn saying_it_again_reinforces_the_fact() {
         person.on(day, ["I work at Siemens.", "As I said, I work at Siemens!", "I work at siemens"][day as usize]);
         person.end_of(day);
     }
-    let facts: Vec<Memory> = person.rows.bank().with_attribute("employer").cloned().collect();
+    let facts: Vec<Memory> = person.rows.bank().listed(&Listed::Attribute("employer".to_owned())).cloned().collect();
     assert_eq!((facts.len(), facts[0].reinforced, facts[0].sources.len()), (1, 2, 3));
     person.folds_again();
 }
