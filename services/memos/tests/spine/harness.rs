@@ -150,6 +150,7 @@ impl Server {
     fn assert_fits(&self) {
         if is_edge() {
             let peak = self.peak_kib();
+            eprintln!("memos took {peak} KiB at its peak");
             assert!(peak <= EDGE_KIB, "an edge device has {EDGE_KIB} KiB, and memos took {peak}");
         }
     }

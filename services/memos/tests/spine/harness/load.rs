@@ -46,6 +46,13 @@ pub(crate) struct Load {
     /// Seconds of event time since the beginning of the year.
     clock: u64,
     forgets: bool,
+    /// Somebody was told something, and what of that exchange comes next.
+    exchange: Option<(usize, Next)>,
+}
+
+enum Next {
+    Answer,
+    Reply,
 }
 
 struct Talker {
@@ -70,6 +77,7 @@ impl Load {
             count: 0,
             clock: 0,
             forgets: true,
+            exchange: None,
         }
     }
 
@@ -85,7 +93,23 @@ impl Load {
 
     /// The next event of somebody. One in thirty is one of the last that were sent, once more.
     pub(crate) fn event(&mut self) -> Value {
+        match self.exchange.take() {
+            Some((place, Next::Answer)) => {
+                self.exchange = Some((place, Next::Reply));
+                let mut answer = events::turn(&sentence(&mut self.random, self.count));
+                answer["role"] = json!("assistant");
+                return self.finish(place, answer);
+            }
+            Some((place, Next::Reply)) => {
+                let reply = events::turn(self.random.pick::<&str>(&REPLIES));
+                return self.finish(place, reply);
+            }
+            None => {}
+        }
         let place = self.random.index(self.people.len());
+        if self.random.chance(3) {
+            self.exchange = Some((place, Next::Answer));
+        }
         let talker = &mut self.people[place];
         if self.random.chance(3) && !talker.sent.is_empty() {
             return self.random.pick(&talker.sent).clone();
@@ -149,8 +173,7 @@ impl Talker {
     fn says(&mut self, random: &mut Random, number: u64) -> Value {
         match random.below(100) {
             0..56 => self.tells(random, number),
-            56..63 => events::turn(random.pick::<&str>(&SMALL_TALK)),
-            63..68 => events::turn(random.pick::<&str>(&REPLIES)),
+            56..68 => events::turn(random.pick::<&str>(&SMALL_TALK)),
             68..74 if !self.said.is_empty() => events::turn(random.pick::<String>(&self.said)),
             68..80 => Self::answers(random, number),
             80..83 => json!({"type": "note", "content": sentence(random, number), "tags": ["note"]}),
