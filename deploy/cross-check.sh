@@ -7,7 +7,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 readonly TARGET=aarch64-unknown-linux-gnu
 
 deploy/setup.sh cross
-# clang compiles for every architecture; it finds the headers of this one where the GNU compiler for it put them.
+# librdkafka's configure knows no other name for the compiler than CC; what runs while building is compiled with the other.
+export CC='ccache aarch64-linux-gnu-gcc' CXX='ccache aarch64-linux-gnu-g++' HOST_CC=clang HOST_CXX=clang++
 export PKG_CONFIG_ALLOW_CROSS=1
 export PKG_CONFIG_LIBDIR_aarch64_unknown_linux_gnu=/usr/lib/aarch64-linux-gnu/pkgconfig:/usr/share/pkgconfig
 exec cargo check --locked --release --workspace --target "$TARGET"
