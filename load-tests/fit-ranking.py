@@ -6,14 +6,16 @@ usage: fit-ranking.py SIGNS.jsonl [--ridge 10]        needs numpy and scipy
 One line per question: {"conversation": "...", "signs": [[...], ...], "gold": [0, 1, ...]}, a row of weighted signs for
 each memory of the bank (memory_core::rank::weighed) and whether it is evidence. Prints recall leaving out one
 conversation at a time, with the weights as they are and as fitted, and the factor for each weight. The likelihood is
-that of a multinomial logit: a softmax over the candidates, shared evenly by the gold ones.
+that of a multinomial logit: each gold memory against all that are not gold (so several of one question do not compete),
+and each question counts as much, however many it has.
 """
 import argparse, json
 import numpy as np
 from scipy.optimize import minimize
 
 NAMES = "window words meaning kind rarity speaker date answers form role salience recency reinforcement".split()
-FITTED = range(9)                      # role and the tie-breakers are set by hand
+FITTED = [*range(9), 10]               # role and the tie-breakers are set by hand
+FIXED = [9, 11, 12]
 HARD, SAMPLED = 60, 40
 
 
@@ -32,26 +34,31 @@ def candidates(signs, gold, rng):
 
 def fit(questions, ridge):
     rows = np.concatenate([q[0] for q in questions])[:, FITTED]
-    fixed = np.concatenate([q[0][:, len(FITTED):].sum(1) + q[2] for q in questions])
+    fixed = np.concatenate([q[0][:, FIXED].sum(1) + q[2] for q in questions])
     gold = np.concatenate([q[1] for q in questions])
     lengths = [len(q[1]) for q in questions]
     start, owner = np.cumsum([0] + lengths[:-1]), np.repeat(np.arange(len(lengths)), lengths)
     scale = rows.std(0) + 1e-9
     rows = rows / scale
 
+    golden = np.flatnonzero(gold)
+    asked, share = owner[golden], gold[golden]
+
     def loss(w):
         score = rows @ w + fixed
-        top = np.maximum.reduceat(score, start)
-        power = np.exp(score - top[owner])
-        total = np.add.reduceat(power, start)
-        value = (top + np.log(total)).sum() - gold @ score + ridge * w @ w
-        return value, rows.T @ (power / total[owner] - gold) + 2 * ridge * w
+        power = np.exp(score - np.maximum.reduceat(score, start)[owner])
+        others = np.add.reduceat(np.where(gold > 0, 0, power), start)
+        total = others[asked] + power[golden]
+        value = share @ np.log(total / power[golden]) + ridge * w @ w
+        slope = np.where(gold > 0, 0, power) * np.bincount(asked, share / total, len(start))[owner]
+        slope[golden] += share * (power[golden] / total - 1)
+        return value, rows.T @ slope + 2 * ridge * w
 
     return minimize(loss, scale, jac=True, method="L-BFGS-B").x / scale
 
 
 def recall(signs, gold, factors):
-    order = np.argsort(-(signs[:, FITTED] @ factors + signs[:, len(FITTED):].sum(1)), kind="stable")
+    order = np.argsort(-(signs[:, FITTED] @ factors + signs[:, FIXED].sum(1)), kind="stable")
     return [100 * gold[order[:k]].sum() / gold.sum() for k in (1, 5, 10, 20)]
 
 

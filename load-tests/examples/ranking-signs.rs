@@ -12,7 +12,7 @@ use load_tests::quality::data;
 use memory_core::memory::{Kind, Memory};
 use memory_core::rank::weighed;
 use memory_core::step::Row;
-use memory_core::{Bank, Handle, StepNumber, Timestamp};
+use memory_core::{Bank, Handle, Rules, StepNumber, Timestamp, salience};
 use serde_json::json;
 
 #[path = "common/events.rs"]
@@ -29,7 +29,13 @@ fn main() -> anyhow::Result<()> {
     let subject = Handle::from_bytes([7; Handle::BYTES]);
     let mut out = BufWriter::new(stdout().lock());
     for conversation in data::read(Path::new(&file))? {
-        let turns = conversation.turns.iter().enumerate().map(|(seq, turn)| turns::turn(events::event(turn), seq));
+        let turns = conversation.turns.iter().enumerate().map(|(seq, turn)| {
+            let before = seq.checked_sub(1).map(|before| &conversation.turns[before]);
+            let before = before.filter(|before| before.session == turn.session).map(events::event);
+            let mut said = turns::turn(events::event(turn), seq);
+            said.salience = salience::of(&said.event, before.as_ref(), &Rules::default());
+            said
+        });
         let text = |turn: &memory_core::Turn| turn.event.content.text().into_owned();
         let rows = turns.map(|turn| Row::Memory(Memory::of_turn(subject, &turn, Kind::Episode, text(&turn))));
         let bank = Bank::load_ranked(StepNumber::FIRST, rows, &BuiltIn);

@@ -24,6 +24,7 @@ use crate::vector::NoVectors;
 
 mod bits;
 mod dates;
+mod form;
 mod question;
 mod said;
 mod shelf;

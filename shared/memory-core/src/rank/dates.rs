@@ -66,6 +66,13 @@ impl Span {
     }
 }
 
+/// A span that a question asks about, and how much it narrows the search, in 1/1000.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Asked {
+    pub(super) span: Span,
+    pub(super) sharpness: i64,
+}
+
 /// The day of a point in time.
 pub(super) fn day_of(time: Timestamp) -> i32 {
     i32::try_from(time.micros().div_euclid(DAY_MICROS)).unwrap_or(0)
@@ -79,37 +86,43 @@ pub(super) const fn year_of(day: i32) -> i32 {
 /// What a text that was said on `day` speaks of.
 pub(super) fn spoken_of(text: &str, day: i32) -> Vec<Span> {
     let here = year_of(day);
-    spans(text, day, &[here])
+    let (mut counted, named) = spans(text, day, &[here]);
+    counted.extend(named);
+    counted
 }
 
 /// What a question that is asked on `day` asks about, in a memory that reaches over `years`. A month without a year is
-/// that month of every year.
-pub(super) fn asked_about(text: &str, day: i32, years: std::ops::RangeInclusive<i32>) -> Vec<Span> {
+/// that month of every year. What is counted back from now narrows half as much: people also ask in the words that were
+/// said then.
+pub(super) fn asked_about(text: &str, day: i32, years: std::ops::RangeInclusive<i32>) -> Vec<Asked> {
     let years: Vec<i32> = years.rev().take(30).collect();
-    spans(text, day, &years)
+    let (counted, named) = spans(text, day, &years);
+    let counted = counted.into_iter().map(|span| Asked { span, sharpness: span.sharpness() / 2 });
+    counted.chain(named.into_iter().map(|span| Asked { span, sharpness: span.sharpness() })).collect()
 }
 
-fn spans(text: &str, day: i32, years: &[i32]) -> Vec<Span> {
+/// The spans that are counted from `day`, and those that have a name.
+fn spans(text: &str, day: i32, years: &[i32]) -> (Vec<Span>, Vec<Span>) {
     let raw = pieces(text);
     let words: Vec<String> = raw.iter().map(|word| word.to_ascii_lowercase()).collect();
-    let mut found = Vec::new();
+    let (mut counted, mut found) = (Vec::new(), Vec::new());
     let mut named = false;
     for (i, word) in words.iter().enumerate() {
         let before = if i == 0 { "" } else { words[i - 1].as_str() };
         let capital = raw[i].starts_with(|c: char| c.is_ascii_uppercase());
         match word.as_str() {
-            "yesterday" => found.push(Span::day(day - 1)),
-            "today" | "tonight" => found.push(Span::day(day)),
-            "morning" | "afternoon" | "evening" if before == "this" => found.push(Span::day(day)),
-            "tomorrow" => found.push(Span::day(day + 1)),
-            "last" | "past" => found.extend(beside(day, -1, words.get(i + 1))),
-            "this" => found.extend(beside(day, 0, words.get(i + 1))),
-            "next" => found.extend(beside(day, 1, words.get(i + 1))),
-            "ago" => found.extend(ago(day, &words[..i])),
+            "yesterday" => counted.push(Span::day(day - 1)),
+            "today" | "tonight" => counted.push(Span::day(day)),
+            "morning" | "afternoon" | "evening" if before == "this" => counted.push(Span::day(day)),
+            "tomorrow" => counted.push(Span::day(day + 1)),
+            "last" | "past" => counted.extend(beside(day, -1, words.get(i + 1))),
+            "this" => counted.extend(beside(day, 0, words.get(i + 1))),
+            "next" => counted.extend(beside(day, 1, words.get(i + 1))),
+            "ago" => counted.extend(ago(day, &words[..i])),
             _ if matches!(before, "last" | "past" | "this" | "next") => {}
             other => {
                 if let Some(weekday) = WEEKDAYS.iter().position(|name| *name == other) {
-                    found.push(Span::day(day + weekday_of(weekday, day) - 7));
+                    counted.push(Span::day(day + weekday_of(weekday, day) - 7));
                 } else if let Some(month) = month(other, capital) {
                     named = true;
                     found.extend(dated(&words, i, month, years));
@@ -119,7 +132,7 @@ fn spans(text: &str, day: i32, years: &[i32]) -> Vec<Span> {
             }
         }
     }
-    found
+    (counted, found)
 }
 
 /// Runs of ASCII letters, and runs of digits.
@@ -325,7 +338,16 @@ mod tests {
     fn a_question_without_a_year_asks_of_every_year() {
         let asked = asked_about("What happened in June?", SAID, 2021..=2023);
         assert_eq!(asked.len(), 3);
-        assert_eq!(asked_about("What happened in June 2022?", SAID, 2021..=2023), [Span::month(2022, 6)]);
+        let june: Vec<Span> =
+            asked_about("What happened in June 2022?", SAID, 2021..=2023).iter().map(|a| a.span).collect();
+        assert_eq!(june, [Span::month(2022, 6)]);
+    }
+
+    #[test]
+    fn a_day_counted_back_from_now_narrows_half_as_much_as_one_that_is_named() {
+        let asked = |text| asked_about(text, SAID, 2023..=2023)[0];
+        let (counted, named) = (asked("What did I eat yesterday?"), asked("What did I eat on 7 May, 2023?"));
+        assert_eq!((counted.span, counted.sharpness), (named.span, named.sharpness / 2));
     }
 
     #[test]

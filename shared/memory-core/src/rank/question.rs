@@ -6,7 +6,8 @@
 use std::collections::BTreeSet;
 
 use super::bits::rarity;
-use super::dates::{self, Span};
+use super::dates;
+use super::form::Form;
 use super::shelf::Shelf;
 use super::{vocabulary, weights};
 use crate::text::Term;
@@ -40,10 +41,11 @@ pub(super) struct Question {
     pub(super) named: Vec<String>,
     /// Its direction without what all texts of the bank have in common; zero where nothing is known.
     pub(super) vector: Vec<i16>,
-    pub(super) spans: Vec<Span>,
-    /// It asks for a time, or for a number.
-    pub(super) when: bool,
-    pub(super) many: bool,
+    pub(super) spans: Vec<dates::Asked>,
+    /// What it asks for.
+    pub(super) form: Form,
+    /// It asks for several things, or for what happened any time.
+    pub(super) several: bool,
     /// It is about what the assistant said.
     pub(super) of_answers: bool,
 }
@@ -88,8 +90,8 @@ impl Question {
             named,
             vector: direction(&bank.embed().text(&rest.join(" ")).0, bank, open),
             spans: dates::asked_about(text, day, years),
-            when: asks_when(&cut),
-            many: cut.windows(2).any(|pair| pair[0] == "how" && matches!(pair[1].as_str(), "many" | "much" | "often")),
+            form: Form::asked(&cut),
+            several: asks_for_several(&cut),
             of_answers: cut.iter().any(|word| matches!(word.as_str(), "you" | "your" | "yours" | "assistant")),
         }
     }
@@ -98,6 +100,11 @@ impl Question {
     pub(super) fn given(&self) -> i64 {
         let name = if self.named.is_empty() { 0 } else { weights::GIVEN_BY_NAME };
         name + if self.spans.is_empty() { 0 } else { weights::GIVEN_BY_DATE }
+    }
+
+    /// The weight of the sign `window`.
+    pub(super) const fn window(&self) -> i64 {
+        if self.several { weights::WINDOW_OF_SEVERAL } else { weights::WINDOW }
     }
 
     /// Whether it asks for nothing in particular.
@@ -143,19 +150,6 @@ fn direction(vector: &[i8; DIMENSION], bank: &Shelf, open: &Shelf) -> Vec<i16> {
     vector::scaled(&apart, LENGTH)
 }
 
-fn asks_when(cut: &[String]) -> bool {
-    let word = |place: usize| cut.get(place).map_or("", String::as_str);
-    let starts = word(0) == "when"
-        || word(0) == "since" && word(1) == "when"
-        || word(0) == "what" && matches!(word(1), "year" | "month" | "date" | "day");
-    starts
-        || cut.windows(2).any(|pair| match pair[0].as_str() {
-            "when" => matches!(pair[1].as_str(), "did" | "was" | "is" | "will"),
-            "how" => pair[1] == "long",
-            _ => false,
-        })
-}
-
 /// The last noun before the verb in "what (kind of) … instrument does", "which old books did".
 fn kind_asked_for(cut: &[String]) -> Option<&str> {
     let start = cut.iter().position(|word| matches!(word.as_str(), "what" | "which"))? + 1;
@@ -184,6 +178,18 @@ fn kind_asked_for(cut: &[String]) -> Option<&str> {
     Some(word(verb - 1)).filter(|word| !word.is_empty())
 }
 
+/// "Which books", "what kinds of", "how many", "where has she": not the one time at which something was told.
+fn asks_for_several(cut: &[String]) -> bool {
+    let plural = |word: &str| word.ends_with('s') && !word.ends_with("ss");
+    let pair = |one: &[&str], other: &[&str]| {
+        cut.windows(2).any(|pair| one.contains(&pair[0].as_str()) && other.contains(&pair[1].as_str()))
+    };
+    kind_asked_for(cut).is_some_and(plural)
+        || pair(&["how"], &["many"])
+        || pair(&["kinds", "types", "sorts"], &["of"])
+        || pair(&["what", "which", "where", "who"], &["has", "have"])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -208,8 +214,13 @@ mod tests {
     }
 
     #[test]
-    fn questions_for_a_time_are_known() {
-        assert!(asks_when(&cut("When did she leave?")) && asks_when(&cut("How long has he lived there?")));
-        assert!(asks_when(&cut("What year was it?")) && !asks_when(&cut("Where was he when I called?")));
+    fn questions_for_several_things_are_known() {
+        for question in ["Which books did he read?", "How many were there?", "Where has she been?", "What types of it?"]
+        {
+            assert!(asks_for_several(&cut(question)), "{question}");
+        }
+        for question in ["Which book did he read?", "Which class does she like?", "How much is it?", "Where was she?"] {
+            assert!(!asks_for_several(&cut(question)), "{question}");
+        }
     }
 }

@@ -1,18 +1,13 @@
 //! What ranking knows of one text, whatever is asked: computed once, when the text comes into a bank.
 
 use super::dates::{self, Span};
+use super::form::Form;
 use crate::event::Role;
 use crate::text::language::Language;
 use crate::text::lexis::Lexicon;
 use crate::text::{self, Term};
 use crate::time::Timestamp;
 use crate::vector::{Embed, Vector};
-
-/// Words that are numbers.
-const NUMBER_WORDS: [&str; 19] = [
-    "couple", "dozen", "eight", "eleven", "few", "five", "four", "nine", "once", "one", "seven", "several", "six",
-    "ten", "three", "thrice", "twelve", "twice", "two",
-];
 
 /// What a text has to be found by.
 #[derive(Clone, Debug)]
@@ -33,7 +28,7 @@ pub(super) struct Traits {
     pub(super) length: u32,
     pub(super) tokens: u32,
     pub(super) asks: bool,
-    pub(super) counts: bool,
+    pub(super) form: Form,
     pub(super) day: i32,
     /// The days that it speaks of.
     pub(super) spans: Box<[Span]>,
@@ -54,14 +49,14 @@ impl Said {
         words.sort_unstable();
         words.dedup();
         let day = dates::day_of(time);
+        let spans = dates::spoken_of(content, day);
         let traits = Traits {
             length,
             tokens: u32::try_from(text::tokens(content)).unwrap_or(u32::MAX),
             asks: content.contains(['?', '？', '؟', '¿']),
-            counts: content.contains(|c: char| c.is_numeric())
-                || text::words(content).any(|word| NUMBER_WORDS.binary_search(&word.as_str()).is_ok()),
+            form: Form::told(content, &spans),
             day,
-            spans: dates::spoken_of(content, day).into(),
+            spans: spans.into(),
             answer: role != Role::User,
         };
         Self { terms, words, language, vector: embed.text(content), traits }
@@ -78,18 +73,13 @@ mod tests {
     }
 
     #[test]
-    fn number_words_are_in_order() {
-        assert!(NUMBER_WORDS.is_sorted());
-    }
-
-    #[test]
     fn a_text_is_known_by_its_terms_and_its_traits() {
         let idle = said("I have no idea");
         let said = said("Did you buy three dogs yesterday? Dogs!");
         assert_eq!(said.terms.iter().map(|(_, count)| *count).max(), Some(2));
         assert_eq!(said.traits.length, 5);
-        assert!(said.traits.asks && said.traits.counts && said.traits.answer);
+        assert!(said.traits.asks && said.traits.form.number && said.traits.answer);
         assert_eq!(said.traits.spans[0].from, -1);
-        assert!(!idle.traits.counts && !idle.traits.asks && idle.traits.spans.is_empty());
+        assert!(!idle.traits.form.number && !idle.traits.asks && idle.traits.spans.is_empty());
     }
 }

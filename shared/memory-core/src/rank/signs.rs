@@ -9,9 +9,10 @@
 //! | rarity | how rare the words of the text are |
 //! | speaker | the question names who speaks; more for the one it names first |
 //! | date | the day of the text, or one that it speaks of, is near a day asked about |
-//! | answers | BM25 of the text just before, if that asks something |
-//! | form | a time for a question that asks when, a number for one that asks how many |
+//! | answers | the text just before asks something, and has the question's words (BM25) or its meaning |
+//! | form | a time for a question that asks when, a number, a plan or a place for one that asks for it ([`super::form`]) |
 //! | role | against what the user did not say himself, the longer the more (not if the question is about it), and against what no longer holds |
+//! | salience | the text matters whatever is asked, up to what is worth keeping |
 //!
 //! Shares of the question, not ranks or deviations: they mean the same in a bank of fifty texts and of ten thousand.
 
@@ -34,8 +35,10 @@ pub(super) struct Found {
     words: Vec<u64>,
     /// In 1/1000.
     kind: Vec<u16>,
-    /// The neighbour before asks, and has this much of `own`.
-    asked_before: Vec<u64>,
+    /// Cosine with the question's vector, in millionths.
+    meaning: Vec<i64>,
+    /// Where the neighbour before asks, the weighted points that it has of `own` and of `meaning`.
+    asked_before: Vec<i64>,
     /// Per number of a speaker, what it is worth that this one speaks.
     speakers: Vec<i64>,
 }
@@ -48,6 +51,7 @@ impl Found {
             own: vec![0; slots],
             words: vec![0; slots],
             kind: vec![0; slots],
+            meaning: vec![0; slots],
             asked_before: vec![0; slots],
             speakers: speakers(shelf, question),
         };
@@ -58,11 +62,14 @@ impl Found {
             found.compare(shelf, word, &mut nearest);
         }
         for (slot, entry) in shelf.entries.iter().enumerate() {
-            if found.own[slot] > 0
-                && entry.as_ref().is_some_and(|entry| entry.traits.asks)
+            let Some(entry) = entry else { continue };
+            let product = vector::dot(&shelf.vectors[slot], &question.vector);
+            found.meaning[slot] = i64::from(product) * 1_000_000 / (i64::from(vector::LENGTH) * question::LENGTH);
+            if entry.traits.asks
                 && let Some(next) = shelf.after(slot)
             {
-                found.asked_before[next] = found.own[slot];
+                found.asked_before[next] = weights::ANSWERS * share(found.own[slot], question) / 1_000
+                    + weights::ANSWERS_MEANING * found.meaning[slot].max(0) / 1_000;
             }
         }
         found
@@ -129,22 +136,19 @@ impl Found {
         question: &Question,
         now: Timestamp,
     ) -> Signs {
-        let share = |bits: u64| i64::try_from(bits * 1_000 / question.rarity).unwrap_or(i64::MAX / 10_000);
         let own = |weight: i64, milli: u16| weight * i64::from(milli);
-        let product = vector::dot(&shelf.vectors[slot], &question.vector);
-        let meaning = i64::from(product) * 1_000_000 / (i64::from(vector::LENGTH) * question::LENGTH);
         [
-            weights::WINDOW * share(self.window[slot]) / 1_000,
-            weights::WORDS * share(self.words[slot]) / 1_000,
-            weights::MEANING * meaning / 1_000,
+            question.window() * share(self.window[slot], question) / 1_000,
+            weights::WORDS * share(self.words[slot], question) / 1_000,
+            weights::MEANING * self.meaning[slot] / 1_000,
             own(weights::KIND, self.kind[slot]),
             weights::RARITY * i64::from(shelf.rare[slot]) / 1_000,
             entry.speaker.map_or_else(|| self.unnamed(entry), |speaker| self.speakers[speaker as usize]),
             weights::DATE * date(question, entry) / 1_000,
-            weights::ANSWERS * share(self.asked_before[slot]) / 1_000,
-            1_000 * form(question, entry),
+            self.asked_before[slot],
+            1_000 * entry.traits.form.points(question.form),
             weights::ROLE * role(question, entry) / 1_000 - ended(entry, now),
-            own(weights::SALIENCE, entry.salience),
+            own(weights::SALIENCE, salient(entry)),
             own(weights::RECENCY, recency(entry.time, now, entry.half_life)),
             own(weights::REINFORCEMENT, entry.reinforcement),
         ]
@@ -167,6 +171,11 @@ pub(super) fn listed(entry: &Entry, now: Timestamp) -> Signs {
     signs
 }
 
+/// The share of the question's rarity, in millionths.
+fn share(bits: u64, question: &Question) -> i64 {
+    i64::try_from(bits * 1_000 / question.rarity).unwrap_or(i64::MAX / 10_000)
+}
+
 /// tf·(k1 + 1) / (tf + norm), in 1/1000, for a tf and a norm in 1/1000.
 fn saturation(count_milli: u32, norm_milli: u32) -> u64 {
     let count = u64::from(count_milli);
@@ -187,18 +196,12 @@ fn speakers(shelf: &Shelf, question: &Question) -> Vec<i64> {
 /// How near the text is to a day asked about, in millionths: half at a week, for a day that it speaks of at three.
 fn date(question: &Question, entry: &Entry) -> i64 {
     let day = super::dates::Span { from: entry.traits.day, to: entry.traits.day };
-    let near = |asked: &super::dates::Span| {
-        let said = 7_000 / (7 + day.gap(*asked));
-        let spoken = entry.traits.spans.iter().map(|span| span.sharpness() * 3 / (3 + span.gap(*asked))).max();
-        asked.sharpness() * said.max(spoken.unwrap_or(0))
+    let near = |asked: &super::dates::Asked| {
+        let said = 7_000 / (7 + day.gap(asked.span));
+        let spoken = entry.traits.spans.iter().map(|span| span.sharpness() * 3 / (3 + span.gap(asked.span))).max();
+        asked.sharpness * said.max(spoken.unwrap_or(0))
     };
     question.spans.iter().map(near).max().unwrap_or(0)
-}
-
-fn form(question: &Question, entry: &Entry) -> i64 {
-    let time = question.when && !entry.traits.spans.is_empty();
-    let number = question.many && entry.traits.counts;
-    weights::WHEN * i64::from(time) + weights::MANY * i64::from(number)
 }
 
 /// Against an answer that was given to the user, in millionths: half, and as much again per hundred tokens, up to 1.5.
@@ -207,6 +210,12 @@ fn role(question: &Question, entry: &Entry) -> i64 {
         return 0;
     }
     -(500_000 + 5_000 * i64::from(entry.traits.tokens.min(200)))
+}
+
+/// What an assistant says has half the salience that the user's own word would have; against that is `role`.
+fn salient(entry: &Entry) -> u16 {
+    let times = if entry.traits.answer { 2 } else { 1 };
+    (times * entry.salience.min(weights::SALIENT)).min(weights::SALIENT)
 }
 
 /// Against what no longer holds.
