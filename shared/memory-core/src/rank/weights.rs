@@ -3,7 +3,7 @@
 //! The weights of the signs from `window` to `form`, and that of `salience`, were fitted by maximum likelihood (a
 //! multinomial logit over a question's candidates, ridge 10 on standardised signs) to 582 questions with known evidence over
 //! four long conversations of two people; leaving out one conversation at a time, recall@1/5/10 of the fit on the other
-//! three is 53 / 78 / 84 %. `role` was set by hand on conversations of users with assistants, what an end of validity costs
+//! three is 53 / 77 / 84 %. `role` was set by hand on conversations of users with assistants, what an end of validity costs
 //! by hand as well; `recency` and `reinforcement` are small on purpose: they decide between equals. To refit, write
 //! [`super::weighed`] for questions with known evidence (`cargo run --release -p load-tests --example ranking-signs`) and run
 //! `load-tests/fit-ranking.py`: it prints by what to multiply each.
