@@ -6,6 +6,10 @@
 //! `nouns.txt`). Tense, negation, "now" and "No, …" change the kind of statement for all verbs alike. A verb that no table knows
 //! still gives a statement if it is told as a habit or denied; what is asked, imagined, quoted or told of others gives none.
 //!
+//! The rules know few of the many ways, so a small classifier stands beside them ([`together`], [`judge`]), fitted on labelled
+//! sentences of several writers. What it alone finds has a general attribute (`prefers`, `plan`, `lacks`, `status`, `said`) and
+//! all that the sentence tells as its value.
+//!
 //! The words are English. Text in another language has no English subject with an English verb, and yields nothing.
 
 use std::ops::Range;
@@ -15,6 +19,7 @@ mod clause;
 mod correction;
 mod entities;
 mod first_person;
+mod judge;
 mod lexicon;
 mod noun_phrase;
 mod others;
@@ -22,9 +27,12 @@ mod pattern;
 mod possession;
 mod predicate;
 mod reader;
+mod signs;
 mod statement;
+mod together;
 mod token;
 mod value;
+mod whole;
 
 #[cfg(test)]
 mod tests;
@@ -66,7 +74,7 @@ pub struct Statement {
     pub single: bool,
     /// Bytes of the sentence in the text.
     pub sentence: Range<usize>,
-    /// 0..=1000: how sure the rules are that this is meant.
+    /// 0..=1000: how sure it is that this is meant.
     pub confidence: u16,
 }
 
@@ -76,6 +84,28 @@ pub struct Statement {
 /// Text beyond 64 KiB is not read.
 #[must_use]
 pub fn statements(text: &str, before: Option<&str>) -> Vec<Statement> {
+    together::read(beginning(text), before)
+}
+
+/// What a sentence looks like to the classifier, for the program that fits it.
+#[derive(Clone, Debug)]
+pub struct Signs {
+    /// Bytes of the sentence in the text.
+    pub sentence: Range<usize>,
+    pub signs: Vec<String>,
+    /// Its words, whose leanings count.
+    pub words: Vec<String>,
+    /// The value if the sentence is stated as a whole.
+    pub whole: String,
+}
+
+/// The signs of each sentence of a text, before the classifier has spoken. The parameters are those of [`statements`].
+#[must_use]
+pub fn signs(text: &str, before: Option<&str>) -> Vec<Signs> {
+    together::signs_of(beginning(text), before)
+}
+
+fn beginning(text: &str) -> &str {
     let end = (0..=TEXT_MAX.min(text.len())).rfind(|end| text.is_char_boundary(*end)).unwrap_or(0);
-    reader::read(&text[..end], before)
+    &text[..end]
 }

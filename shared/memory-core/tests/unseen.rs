@@ -1,5 +1,13 @@
-//! How well statements and feelings are read in sentences that were written apart from the rules, by somebody who had not
-//! seen them: `testdata/extract-unseen.jsonl` (750) and `emotion-unseen.jsonl` (400).
+//! How well statements and feelings are read in sentences that were written apart from the rules, by people who had not
+//! seen them.
+//!
+//! | file | written by | seen by |
+//! |---|---|---|
+//! | `extract-more.jsonl` (750) | somebody apart | the rules were widened on it, the classifier is fitted on it |
+//! | `extract-unseen.jsonl` (750) | somebody apart | nobody: no rule was written and no weight fitted on it, only the totals were run |
+//! | `emotion-unseen.jsonl` (400) | somebody apart | nobody |
+//!
+//! So the figures of the second file are what strangers may expect. The floors stand just below what was reached.
 
 use std::collections::BTreeMap;
 
@@ -7,6 +15,7 @@ use memory_core::emotion::{self, Tone};
 use memory_core::extract::{self, Act, Statement};
 use serde_json::Value;
 
+const MORE: &str = include_str!("../testdata/extract-more.jsonl");
 const STATEMENTS: &str = include_str!("../testdata/extract-unseen.jsonl");
 const FEELINGS: &str = include_str!("../testdata/emotion-unseen.jsonl");
 
@@ -25,46 +34,91 @@ fn name(act: Act) -> &'static str {
     }
 }
 
-/// Whether a statement is of an accepted category and its value has the words that any right reading has.
+/// Whether a statement is of an accepted category and its value has the words that any right reading has; "daughter's"
+/// has the word "daughter".
 fn is_right(statement: &Statement, case: &Value) -> bool {
     let also = case["also"].as_array().into_iter().flatten();
     let accepted = std::iter::once(&case["category"]).chain(also).any(|category| category == name(statement.act));
-    let words = |text: &str| memory_core::text::words(text).collect::<Vec<_>>();
+    let words = |text: &str| {
+        let words = memory_core::text::words(&text.replace('\u{2019}', "'")).collect::<Vec<_>>();
+        words.into_iter().map(|word| word.trim_end_matches("'s").to_owned()).collect::<Vec<_>>()
+    };
     let (wanted, found) = (words(case["value"].as_str().unwrap_or("")), words(&statement.value));
     accepted && !wanted.is_empty() && wanted.iter().all(|word| found.contains(word))
 }
 
-/// What is found of each category at least, in percent. Wanted are 80, and a precision of 90: the rules do not know enough
-/// ways to say things yet.
-const FLOORS: [(&str, u32); 7] = [
-    ("preference", 34),
-    ("fact", 54),
-    ("change", 38),
-    ("negation", 48),
-    ("commitment", 72),
-    ("correction", 40),
-    ("none", 96),
-];
-const PRECISION: u32 = 76;
+/// What was found in the cases of a file.
+#[derive(Debug, Default)]
+struct Figures {
+    /// Found and all cases of each category.
+    recall: BTreeMap<String, (u32, u32)>,
+    /// Right and all statements.
+    right: u32,
+    all: u32,
+}
+
+impl Figures {
+    fn of(cases: &str) -> Self {
+        let mut figures = Self::default();
+        for case in lines(cases) {
+            let found = extract::statements(case["say"].as_str().expect("words"), case["before"].as_str());
+            let right = found.iter().filter(|statement| is_right(statement, &case)).count();
+            figures.right += u32::try_from(right).expect("few");
+            figures.all += u32::try_from(found.len()).expect("few");
+            let category = case["category"].as_str().expect("a category");
+            let hit = if category == "none" { found.is_empty() } else { right > 0 };
+            let (hits, cases) = figures.recall.entry(category.to_owned()).or_default();
+            *hits += u32::from(hit);
+            *cases += 1;
+        }
+        figures
+    }
+
+    #[expect(clippy::print_stdout, reason = "the figures are what these tests are run for")]
+    fn show(&self, what: &str) {
+        println!("{what}: {self:?}");
+    }
+
+    /// Percent of a category that must be found, and percent of all statements that must be right.
+    fn reach(&self, floors: &[(&str, u32)], precision: u32) {
+        for (category, floor) in floors {
+            let (found, all) = self.recall[*category];
+            assert!(found * 100 >= all * floor, "{category} {self:?}");
+        }
+        assert!(self.right * 100 >= self.all * precision, "{self:?}");
+    }
+}
+
+#[test]
+fn statements_are_found_in_sentences_the_classifier_was_fitted_on() {
+    let figures = Figures::of(MORE);
+    figures.show("fitted on");
+    let floors = [
+        ("preference", 95),
+        ("fact", 94),
+        ("change", 92),
+        ("negation", 89),
+        ("commitment", 96),
+        ("correction", 89),
+        ("none", 95),
+    ];
+    figures.reach(&floors, 88);
+}
 
 #[test]
 fn statements_are_found_in_unseen_sentences() {
-    let mut recall: BTreeMap<String, (u32, u32)> = BTreeMap::new();
-    let (mut right, mut all) = (0, 0);
-    for case in lines(STATEMENTS) {
-        let found = extract::statements(case["say"].as_str().expect("words"), case["before"].as_str());
-        let good = found.iter().filter(|statement| is_right(statement, &case)).count();
-        right += u32::try_from(good).expect("few");
-        all += u32::try_from(found.len()).expect("few");
-        let (hits, cases) = recall.entry(case["category"].as_str().expect("a category").to_owned()).or_default();
-        *hits += u32::from(if case["category"] == "none" { found.is_empty() } else { good > 0 });
-        *cases += 1;
-    }
-    for (category, floor) in FLOORS {
-        let (hits, cases) = recall[category];
-        assert!(hits * 100 >= cases * floor, "{category}: {hits} of {cases}; {recall:?}, {right} of {all} right");
-    }
-    assert!(right * 100 >= all * PRECISION, "{right} of {all} statements are right");
+    let figures = Figures::of(STATEMENTS);
+    figures.show("unseen");
+    let floors = [
+        ("preference", 77),
+        ("fact", 87),
+        ("change", 82),
+        ("negation", 81),
+        ("commitment", 90),
+        ("correction", 75),
+        ("none", 85),
+    ];
+    figures.reach(&floors, 79);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use super::lexicon::{
     ADVERB, AUXILIARY, BE, CAN, COORDINATOR, DEGREE, DET, DO, HAVE, LEXICON, NEVER, NO, NOT, NOW, OPENER, POSSESSIVE,
-    REPORT, SUBJECT, SUBORDINATE, TIMED, UNREAL, WH, WILL, WISH,
+    REPORT, REQUEST, SUBJECT, SUBORDINATE, TIMED, UNREAL, WH, WILL, WISH,
 };
 use super::token::Token;
 
@@ -50,6 +50,9 @@ const ABBREVIATIONS: [&str; 18] = [
 /// text would cost the square of its length.
 const SENTENCE_MAX: usize = 200;
 
+/// The longest topic that is put as a question, in tokens.
+const TOPIC_MAX: usize = 6;
+
 pub(super) fn sentences(tokens: &[Token<'_>]) -> Vec<Sentence> {
     let mut sentences = Vec::new();
     let mut from = 0;
@@ -58,7 +61,7 @@ pub(super) fn sentences(tokens: &[Token<'_>]) -> Vec<Sentence> {
             push_sentence(tokens, from..at, at, false, &mut sentences);
             from = at;
         }
-        if at < from || !ends_sentence(tokens, at) {
+        if at < from || !ends_sentence(tokens, at) || names_topic(&tokens[from..], at - from) {
             continue;
         }
         let mut end = at + 1;
@@ -71,6 +74,16 @@ pub(super) fn sentences(tokens: &[Token<'_>]) -> Vec<Sentence> {
     }
     push_sentence(tokens, from..tokens.len(), tokens.len(), false, &mut sentences);
     sentences
+}
+
+/// Whether a question only names what is then spoken of: "Facebook? I'm not on it."
+fn names_topic(tokens: &[Token<'_>], at: usize) -> bool {
+    let asked = &tokens[..at];
+    let goes_on = tokens.get(at + 1).is_some_and(|next| !next.mark);
+    tokens[at].is("?")
+        && goes_on
+        && (1..=TOPIC_MAX).contains(&asked.len())
+        && !asked.iter().any(|token| token.mark || token.in_class(AUXILIARY | WH | SUBJECT & !DET | REQUEST))
 }
 
 fn push_sentence(tokens: &[Token<'_>], words: Range<usize>, end: usize, question: bool, sentences: &mut Vec<Sentence>) {
@@ -200,7 +213,7 @@ fn boundary(tokens: &[Token<'_>], from: usize, at: usize, end: usize) -> Option<
                 let starts = starts_clause(tokens, next, end, true);
                 starts.then_some((next, Link::Comma))
             }
-            ";" | ":" | "—" | "–" | "-" | "(" | ")" | "[" | "]" | "*" => Some((next, Link::Comma)),
+            "?" | ";" | ":" | "—" | "–" | "-" | "(" | ")" | "[" | "]" | "*" => Some((next, Link::Comma)),
             _ => None,
         };
     }

@@ -1,7 +1,7 @@
 //! What the speaker says of himself: the verb group, then the rules of its verb, then what any verb says.
 
 use super::Act;
-use super::lexicon::{ADJUNCT, DET, JOB, LEXICON, NOT, NUMBER, PREPOSITION, SUBJECT, TIME, WH};
+use super::lexicon::{ADJUNCT, DET, JOB, LEXICON, MOOD, NOT, NUMBER, PREPOSITION, REPORT, SUBJECT, TIME, WH, WISH};
 use super::pattern::{Found, Kind, Rule};
 use super::predicate::{Predicate, Tense, predicate};
 use super::reader::{Cue, Reader, Scope};
@@ -102,7 +102,7 @@ impl Reader<'_> {
             return draft(tokens, scope, predicate, rule, found);
         }
         match &*predicate.lemma {
-            "be" => self.being_put_right(tokens, predicate),
+            "be" => self.being_put_right(tokens, predicate).or_else(|| described(tokens, predicate)),
             "would" => None,
             "have" => self.having(tokens, predicate),
             _ => general(tokens, predicate),
@@ -132,8 +132,13 @@ fn future(tokens: &[Token<'_>], scope: Scope, predicate: &Predicate<'_>) -> Opti
     let time = has_time(&tokens[scope.start..]);
     let next = tokens.get(predicate.verb + 1);
     let empty = match &*predicate.lemma {
-        "see" | "think" | "pass" | "bet" | "guess" | "admit" | "say" | "be" | "need" | "have" | "wait" | "assume"
-        | "know" | "miss" | "like" | "love" | "want" | "find" | "live" | "die" | "regret" => {
+        "have" | "find" => next.is_none_or(|next| next.mark || next.is("to") || next.in_class(SUBJECT)),
+        "see" if next.is_some_and(|next| next.is("to")) => false,
+        "be" if next.is_some_and(|next| !next.in_class(MOOD | SUBJECT) && !next.is("damned")) => {
+            tokens.get(predicate.verb + 2).is_none() && !time
+        }
+        "see" | "think" | "pass" | "bet" | "guess" | "admit" | "say" | "be" | "need" | "wait" | "assume" | "know"
+        | "miss" | "like" | "love" | "want" | "live" | "die" | "regret" => {
             let comes = |next: &Token<'_>| {
                 next.word.ends_with("ing")
                     || next.in_class(PREPOSITION)
@@ -270,10 +275,11 @@ fn general(tokens: &[Token<'_>], predicate: &Predicate<'_>) -> Option<Draft> {
     }
     let never = tokens[..predicate.verb].iter().rev().take(4).any(|token| token.is("never"));
     let negated = predicate.negated;
+    let told = LEXICON.class(lemma) & (REPORT | WISH) == 0;
     let holds = match predicate.tense {
         Tense::Present | Tense::Former => true,
-        Tense::Past => predicate.habit || never,
-        Tense::Perfect => predicate.progressive || negated,
+        Tense::Past => predicate.habit || never || negated || told,
+        Tense::Perfect => predicate.progressive || negated || told,
         Tense::Future => false,
     };
     let class = tokens[predicate.verb].class;
@@ -297,9 +303,43 @@ fn general(tokens: &[Token<'_>], predicate: &Predicate<'_>) -> Option<Draft> {
         return None;
     }
     value.words = predicate.verb..value.words.end.max(predicate.verb + 1);
-    let act = if negated { Act::Negation } else { Act::Fact };
+    let done = predicate.tense == Tense::Perfect && !predicate.progressive && !predicate.habit;
+    let act = match (negated, done) {
+        (true, _) => Act::Negation,
+        (false, true) => Act::Change,
+        (false, false) => Act::Fact,
+    };
     let former = if predicate.tense == Tense::Former && !negated { "former_" } else { "" };
     Some(Draft { act, attribute: format!("{former}{lemma}"), value, negated, single: false, confidence: LIKELY })
+}
+
+/// "I'm in year nine", "I'm the treasurer", "I'm not hungry": what no rule knows, unless it is only how the talk goes.
+fn described(tokens: &[Token<'_>], predicate: &Predicate<'_>) -> Option<Draft> {
+    let from = predicate.verb + 1;
+    let first = tokens.get(from)?;
+    let idle = tokens[from..].iter().take(4).any(|token| token.in_class(MOOD | WH))
+        || first.mark
+        || matches!(
+            &*first.word,
+            "you" | "it" | "that" | "this" | "to" | "going" | "my" | "like" | "as" | "just" | "of"
+        )
+        || tokens.get(from + 1).is_some_and(|next| matches!(&*next.word, "it" | "you" | "this" | "that"));
+    let negated = predicate.negated;
+    let lasts = match predicate.tense {
+        Tense::Present | Tense::Perfect | Tense::Former => true,
+        Tense::Past => negated || first.in_class(PREPOSITION | NUMBER),
+        Tense::Future => false,
+    };
+    let kind = ["ic", "ish", "ese", "ian", "less", "aemic", "sexual"].iter().any(|ending| first.word.ends_with(ending));
+    let noun = first.in_class(PREPOSITION | DET | NUMBER | JOB) || first.capital || first.has_digit();
+    if idle || !lasts || !(negated || noun || kind || first.word.contains('-')) || predicate.progressive {
+        return None;
+    }
+    let act = if negated { Act::Negation } else { Act::Fact };
+    let former = if matches!(predicate.tense, Tense::Former | Tense::Past) && !negated { "former_" } else { "" };
+    let value = value_at(tokens, from, Extent::Phrase);
+    let attribute = format!("{former}status");
+    Some(Draft { act, attribute, value, negated, single: false, confidence: LIKELY })
 }
 
 /// A fact that is new is a change.

@@ -12,7 +12,7 @@ use super::token::Token;
 pub(super) type Class = u64;
 
 /// The names of the classes in `words.txt`, in the order of their bits.
-const CLASSES: [&str; 36] = [
+const CLASSES: [&str; 39] = [
     "adverb",
     "now",
     "degree",
@@ -49,6 +49,9 @@ const CLASSES: [&str; 36] = [
     "job",
     "kin",
     "wrongness",
+    "mood",
+    "request",
+    "misdeed",
 ];
 
 pub(super) const ADVERB: Class = 1;
@@ -82,6 +85,12 @@ pub(super) const NO: Class = 1 << 28;
 pub(super) const PREPOSITION: Class = 1 << 30;
 pub(super) const JOB: Class = 1 << 33;
 pub(super) const WRONGNESS: Class = 1 << 35;
+/// What somebody is for the moment of the talk: "sure", "done".
+pub(super) const MOOD: Class = 1 << 36;
+/// Verbs of an order to the other side.
+pub(super) const REQUEST: Class = 1 << 37;
+/// What the other side did wrong: "you wrote".
+pub(super) const MISDEED: Class = 1 << 38;
 
 /// Any word that can be the first of a verb group.
 pub(super) const AUXILIARY: Class = BE | HAVE | DO | WILL | MODAL | CAN | WOULD;

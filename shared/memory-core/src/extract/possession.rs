@@ -1,7 +1,7 @@
 //! "My …" and "I have …": what the noun names decides what is stated.
 
 use super::Act;
-use super::lexicon::{ADVERB, AUXILIARY, DET, NOT, NUMBER, Noun, NounKind, WH};
+use super::lexicon::{ADVERB, AUXILIARY, DET, LEXICON, NOT, NUMBER, Noun, NounKind, PREPOSITION, REPORT, WH, WISH};
 use super::noun_phrase::{Phrase, head, name_of, phrase};
 use super::predicate::{Predicate, Tense, predicate};
 use super::reader::{Cue, Reader, Scope, exactly};
@@ -128,12 +128,12 @@ impl Reader<'_> {
                 let known = present && attribute != "friend" && (proper || first.is("from"));
                 (known || named || words.len() <= 2 && all_names).then_some((fact, LIKELY))?
             }
-            Some(NounKind::Person) => (named || attribute == "boss" && all_names).then_some((fact, SURE))?,
+            Some(NounKind::Person) => (named || all_names || words.first()?.capital).then_some((fact, SURE))?,
             Some(NounKind::Body) => {
                 found.words.start = phrase.words.start;
                 (fact, LIKELY)
             }
-            None => (proper && !frame).then_some((fact, LIKELY))?,
+            None => ((proper || new || negated || first.in_class(PREPOSITION)) && !frame).then_some((fact, LIKELY))?,
             Some(NounKind::Nothing | NounKind::Property | NounKind::Goal | NounKind::Thing) => return None,
         };
         told(act, found, confidence)
@@ -214,7 +214,16 @@ fn doing(
     attribute: String,
     new: bool,
 ) -> Option<Draft> {
-    let noun = phrase.noun?;
+    let Some(noun) = phrase.noun else {
+        let act = if said.negated {
+            Act::Negation
+        } else if new {
+            Act::Change
+        } else {
+            Act::Fact
+        };
+        return befell(tokens, phrase, said, attribute, act);
+    };
     let rest = said.verb + 1;
     let word = |at: usize| tokens.get(at).map_or("", |token| &*token.word);
     let act = if said.negated {
@@ -252,7 +261,45 @@ fn doing(
         | NounKind::Nothing => (false, attribute, rest),
     };
     let value = value(tokens, from, Extent::Phrase);
-    fits.then_some(Draft { act, attribute, value, negated: said.negated, single: false, confidence: SURE })
+    let known = fits.then_some(Draft {
+        act,
+        attribute: attribute.clone(),
+        value,
+        negated: said.negated,
+        single: false,
+        confidence: SURE,
+    });
+    known.or_else(|| befell(tokens, phrase, said, attribute, act))
+}
+
+/// "My mother moved into a care home", "my knees don't bend that far", "my hair has gone grey": what a thing or somebody
+/// close does, where no rule knows the verb.
+fn befell(
+    tokens: &[Token<'_>],
+    phrase: &Phrase<'_>,
+    said: &Predicate<'_>,
+    attribute: String,
+    act: Act,
+) -> Option<Draft> {
+    let kind = phrase.noun.map(|noun| noun.kind);
+    let told = LEXICON.class(&said.lemma) & (REPORT | WISH) != 0
+        || matches!(
+            &*said.lemma,
+            "know" | "see" | "hear" | "want" | "need" | "look" | "sound" | "seem" | "go" | "keep"
+        );
+    let over = matches!(said.tense, Tense::Past | Tense::Perfect);
+    let near = match kind {
+        Some(NounKind::Property | NounKind::Thing | NounKind::Body | NounKind::Close | NounKind::Pet) => true,
+        Some(NounKind::Kin) => attribute != "friend" && (over || said.negated),
+        Some(NounKind::Person | NounKind::Prefer | NounKind::Dislike | NounKind::Goal | NounKind::Nothing) => false,
+        None => over || said.negated || tokens.len() > said.verb + 2,
+    };
+    if !near || told && !said.negated || phrase.owner.is_some() {
+        return None;
+    }
+    let act = if act == Act::Fact && over { Act::Change } else { act };
+    let value = value(tokens, phrase.words.start, Extent::Phrase);
+    Some(Draft { act, attribute, value, negated: said.negated, single: false, confidence: LIKELY })
 }
 
 /// What an appointment, a shift or a train does at its time.

@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use super::clause::{Clause, Link, Sentence, clauses, sentences};
 use super::lexicon::{
-    ADVERB, AUXILIARY, COORDINATOR, LEXICON, NO, NOT, NOW, NUMBER, OPENER, POSSESSIVE, PREPOSITION, Phrase, REPORT,
-    SUBJECT, SUBORDINATE, TIME, WH, WISH, WRONGNESS,
+    ADVERB, AUXILIARY, COORDINATOR, LEXICON, MISDEED, NO, NOT, NOW, NUMBER, OPENER, POSSESSIVE, PREPOSITION, Phrase,
+    REPORT, SUBJECT, SUBORDINATE, TIME, WH, WISH, WRONGNESS,
 };
 use super::statement::Denied;
 use super::token::{Token, tokens};
@@ -51,12 +51,16 @@ struct Opening {
     drop: bool,
 }
 
-pub(super) fn read(text: &str, before: Option<&str>) -> Vec<Statement> {
+/// What the rules find in a text, in no order yet, and its sentences.
+pub(super) fn by_rules<'a>(text: &'a str, before: Option<&'a str>) -> (Reader<'a>, Vec<Sentence>) {
     let tokens = without_quotes(tokens(text));
     let sentences = sentences(&tokens);
     let mut reader =
         Reader { text, tokens, before, out: Vec::new(), sentence: 0..0, cue: Cue::None, denied: None, topic: None };
     let mut cued_at = 0;
+    if blames(&reader.tokens) {
+        reader.cue = Cue::Correct;
+    }
     for (place, sentence) in sentences.iter().enumerate() {
         if place > cued_at + 1 {
             reader.cue = Cue::None;
@@ -71,7 +75,15 @@ pub(super) fn read(text: &str, before: Option<&str>) -> Vec<Statement> {
     if reader.out.is_empty() {
         answer::answer(&mut reader, &sentences);
     }
-    reader.out
+    (reader, sentences)
+}
+
+/// Whether the other side is told that it got something wrong: "you wrote goat milk".
+fn blames(tokens: &[Token<'_>]) -> bool {
+    (0..tokens.len()).filter(|at| tokens[*at].is("you")).any(|you| {
+        let said = tokens[you + 1..].iter().take(3).find(|token| !token.in_class(AUXILIARY | ADVERB));
+        said.is_some_and(|said| said.in_class(MISDEED))
+    })
 }
 
 /// The tokens without what is quoted. A name in quotes ("call me “Teo”") only loses the marks.

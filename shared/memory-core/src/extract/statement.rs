@@ -62,7 +62,7 @@ pub(super) fn told(kind: Kind, attribute: &str, predicate: &Predicate<'_>, scope
         Kind::Dislike if predicate.can.is_none() && negated => None,
         Kind::Dislike => Some((Act::Preference, attribute.to_owned(), false)),
         Kind::Like | Kind::Prefer => own(Act::Preference),
-        Kind::Fact if !lasts => None,
+        Kind::Fact if !lasts && !negated && predicate.tense == Tense::Perfect => own(Act::Change),
         Kind::Fact if negated => own(Act::Negation),
         Kind::Fact => own(Act::Fact),
         Kind::Change if predicate.tense == Tense::Former => None,
@@ -93,7 +93,7 @@ pub(super) fn told(kind: Kind, attribute: &str, predicate: &Predicate<'_>, scope
                 None
             }
         }
-        Kind::Rare if negated && lasts => lemma(Act::Negation),
+        Kind::Rare if negated => lemma(Act::Negation),
         Kind::Rare if predicate.habit && lasts => lemma(Act::Fact),
         Kind::Rare if new && lasts => lemma(Act::Fact),
         Kind::Rare => None,
@@ -147,15 +147,17 @@ pub(super) fn lies_ahead(tokens: &[Token<'_>]) -> bool {
     tokens.iter().any(|token| words.contains(&&*token.word)) || tokens.windows(2).any(ahead)
 }
 
+/// What the text says from the first of these tokens to the last.
+pub(super) fn said(text: &str, tokens: &[Token<'_>]) -> String {
+    let (Some(first), Some(last)) = (tokens.first(), tokens.last()) else { return String::new() };
+    text[first.span.start..last.span.end]
+        .trim_matches(|edge: char| edge.is_whitespace() || matches!(edge, '"' | '*' | '_' | '“' | '”' | '`'))
+        .to_owned()
+}
+
 impl Reader<'_> {
     pub(super) fn words(&self, words: &Range<usize>) -> String {
-        let Range { start, end } = *words;
-        if start >= end {
-            return String::new();
-        }
-        let said = &self.text[self.tokens[start].span.start..self.tokens[end - 1].span.end];
-        said.trim_matches(|edge: char| edge.is_whitespace() || matches!(edge, '"' | '*' | '_' | '“' | '”' | '`'))
-            .to_owned()
+        self.tokens.get(words.clone()).map_or_else(String::new, |tokens| said(self.text, tokens))
     }
 
     /// The value that begins at `from` in the clause that ends at `to`.

@@ -288,3 +288,29 @@ fn no_rule_stands_behind_one_that_fits_everything() {
         }
     }
 }
+
+#[test]
+fn what_no_rule_takes_apart_is_told_whole() {
+    for (text, before, act, value) in [
+        ("Raisins in a cake ruin it for me, you know.", None, Act::Preference, "Raisins in a cake ruin it for me"),
+        ("Brown, please read it again.", Some("So you have blue eyes."), Act::Correction, "Brown"),
+        ("Facebook? I'm not on it.", None, Act::Negation, "Facebook"),
+    ] {
+        let found = statements(text, before);
+        assert!(found.iter().any(|one| one.act == act && one.value.contains(value)), "{text} {found:?}");
+    }
+}
+
+#[test]
+fn other_languages_are_silent_to_the_classifier_too() {
+    for text in [
+        "No como carne ni pescado, soy alérgica.",
+        "Ab morgen trinke ich keinen Alkohol mehr.",
+        "Mijn dochter heeft een hond en een kat.",
+        "Eu prefiro o café sem açúcar.",
+        "Ich liebe Schokolade.",
+        "Merci beaucoup, à demain.",
+    ] {
+        assert_eq!(brief(text, None), Vec::new(), "{text}");
+    }
+}

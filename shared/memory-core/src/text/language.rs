@@ -120,11 +120,7 @@ impl Language {
     /// The language of a text in Latin letters by its empty words; nothing if they do not decide.
     #[must_use]
     pub fn of<'a>(words: impl Iterator<Item = &'a str>) -> Option<Self> {
-        let mut votes = [0_u32; VOTERS.len()];
-        for languages in words.filter_map(|word| EMPTY_WORDS.get(word)) {
-            votes.iter_mut().enumerate().for_each(|(place, votes)| *votes += u32::from(languages >> place & 1));
-        }
-        let [english, others @ ..] = votes;
+        let [english, others @ ..] = votes(words);
         let most = others.iter().max().copied().unwrap_or(0);
         // Many words are empty in one language and full in English ("met", "die", "was"), and most texts are English.
         if most >= english + 2 {
@@ -133,6 +129,13 @@ impl Language {
             return winner.filter(|_| winners.next().is_none());
         }
         (english > 0 && english >= most).then_some(Self::English)
+    }
+
+    /// Whether the empty words of a text are rather those of another language than English. Without any it is not.
+    #[must_use]
+    pub fn is_foreign<'a>(words: impl Iterator<Item = &'a str>) -> bool {
+        let [english, others @ ..] = votes(words);
+        others.iter().any(|votes| *votes > english)
     }
 
     /// Whether a lower-cased word of this language says nothing by itself.
@@ -170,6 +173,15 @@ impl Language {
             Self::Tamil => Algorithm::Tamil,
         }
     }
+}
+
+/// How many of the words are empty in each of [`VOTERS`].
+fn votes<'a>(words: impl Iterator<Item = &'a str>) -> [u32; VOTERS.len()] {
+    let mut votes = [0; VOTERS.len()];
+    for languages in words.filter_map(|word| EMPTY_WORDS.get(word)) {
+        votes.iter_mut().enumerate().for_each(|(place, votes)| *votes += u32::from(languages >> place & 1));
+    }
+    votes
 }
 
 fn by_script(word: &str) -> Option<Language> {

@@ -283,11 +283,11 @@ fn what_the_rules_keep_for_a_time_goes_when_it_is_over() {
     person.rules.half_life_days.episode = 7;
     let arrives = |person: &mut Person, day: i64| person.clock = 1_700_000_000 + day * DAY;
     arrives(&mut person, 0);
-    let lunch = person.on(0, "Doctor Ruiz served trout with almonds in Garmisch.");
+    let lunch = person.on(0, "The train to Garmisch smelled of trout and almonds.");
     person.on(0, "I am allergic to penicillin.");
     person.end_of(0);
     arrives(&mut person, 20);
-    person.on(20, "Doctor Ruiz served trout with almonds in Garmisch.");
+    person.on(20, "The train to Garmisch smelled of trout and almonds.");
     person.on(20, "I live in Lisbon.");
     person.end_of(20);
     let lives_until = |person: &Person| {

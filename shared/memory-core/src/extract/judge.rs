@@ -1,0 +1,165 @@
+//! The classifier beside the rules: which act a sentence is, or that it states nothing.
+//!
+//! A multinomial logistic regression over the signs of a sentence ([`super::signs`]) and the mean leaning of its words.
+//! It was fitted by `load-tests/fit-statements.py`; the tables are its output and say so. Here is only addition of whole
+//! numbers: the same sentence has the same scores on every machine.
+//!
+//! A weight is one character, from `!` for −46 to `~` for 47, so that the tables stay small. A unit is 1/16 of a logit among
+//! the signs and 1/4 among the leanings, whose mean is taken.
+
+use std::sync::LazyLock;
+
+use super::Act;
+use super::signs::Sink;
+
+/// The acts in the order of the weights, and that nothing is stated.
+const CLASSES: [Option<Act>; 7] = [
+    Some(Act::Preference),
+    Some(Act::Fact),
+    Some(Act::Change),
+    Some(Act::Negation),
+    Some(Act::Commitment),
+    Some(Act::Correction),
+    None,
+];
+/// The character of the weight 0.
+const ZERO: u8 = b'O';
+/// Units of a sign's weight in one of a leaning.
+const LEANING: i32 = 4;
+
+/// A score for each of [`CLASSES`], in 1/16 of a logit.
+type Scores = [i32; CLASSES.len()];
+
+/// The weights.
+#[derive(Debug)]
+pub(super) struct Judge {
+    start: Scores,
+    signs: Table,
+    leanings: Table,
+}
+
+pub(super) static JUDGE: LazyLock<Judge> =
+    LazyLock::new(|| Judge::read(include_str!("weights.txt"), include_str!("leanings.txt")));
+
+/// Weights by the hash of their sign, in the order of the hashes.
+#[derive(Debug)]
+struct Table {
+    hashes: Vec<u64>,
+    weights: Vec<[i8; CLASSES.len()]>,
+}
+
+impl Judge {
+    /// Reads the two tables: in each line seven weights, a space, and one sign or the words that lean so. What speaks for
+    /// each class from the start is the sign `start`.
+    pub(super) fn read(signs: &'static str, leanings: &'static str) -> Self {
+        let signs = Table::read(signs, "\n");
+        let start = signs.get(Hash::default().add("start").0).unwrap_or_default();
+        Self { start: start.map(i32::from), signs, leanings: Table::read(leanings, " ") }
+    }
+
+    /// What a sentence is, by the signs that were collected.
+    pub(super) fn verdict(&self, collected: &mut Collected) -> Verdict {
+        let mut scores = self.start;
+        collected.signs.sort_unstable();
+        collected.signs.dedup();
+        for weights in collected.signs.iter().filter_map(|hash| self.signs.get(*hash)) {
+            scores.iter_mut().zip(weights).for_each(|(score, weight)| *score += i32::from(weight));
+        }
+        collected.words.sort_unstable();
+        collected.words.dedup();
+        let leanings: Vec<_> = collected.words.iter().filter_map(|hash| self.leanings.get(*hash)).collect();
+        let words = i32::try_from(leanings.len()).expect("a sentence has few words").max(1);
+        for (place, score) in scores.iter_mut().enumerate() {
+            let sum: i32 = leanings.iter().map(|weights| i32::from(weights[place])).sum();
+            *score += sum * LEANING / words;
+        }
+        Verdict { scores }
+    }
+}
+
+impl Table {
+    /// Reads lines of weights and what they are for; `between` stands between several of those.
+    fn read(text: &'static str, between: &str) -> Self {
+        let lines = text.lines().filter(|line| !line.starts_with("# "));
+        let mut rows: Vec<(u64, [i8; CLASSES.len()])> = lines
+            .flat_map(|line| {
+                let (weights, signs) = line.split_once(' ').expect("a line has weights and what they are for");
+                let weights: [u8; CLASSES.len()] = weights.as_bytes().try_into().expect("a weight for each class");
+                let weights = weights.map(|letter| letter.wrapping_sub(ZERO).cast_signed());
+                signs.split(between).map(move |sign| (Hash::default().add(sign).0, weights))
+            })
+            .collect();
+        rows.sort_unstable();
+        let (hashes, weights) = rows.into_iter().unzip();
+        Self { hashes, weights }
+    }
+
+    fn get(&self, hash: u64) -> Option<[i8; CLASSES.len()]> {
+        self.hashes.binary_search(&hash).ok().map(|place| self.weights[place])
+    }
+}
+
+/// FNV-1a of 64 bits.
+#[derive(Clone, Copy)]
+struct Hash(u64);
+
+impl Default for Hash {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Hash {
+    fn add(self, text: &str) -> Self {
+        text.bytes().fold(self, |Self(hash), byte| Self((hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)))
+    }
+}
+
+/// The hashes of the signs of a sentence, and of its words.
+#[derive(Debug, Default)]
+pub(super) struct Collected {
+    signs: Vec<u64>,
+    words: Vec<u64>,
+}
+
+impl Sink for Collected {
+    fn sign(&mut self, kind: &str, words: &[&str]) {
+        let mut hash = Hash::default().add(kind).add(":");
+        for (place, word) in words.iter().enumerate() {
+            hash = if place == 0 { hash } else { hash.add(" ") }.add(word);
+        }
+        self.signs.push(hash.0);
+    }
+
+    fn word(&mut self, word: &str) {
+        self.words.push(Hash::default().add(word).0);
+    }
+}
+
+/// How much speaks for each class.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Verdict {
+    scores: Scores,
+}
+
+impl Verdict {
+    /// The act for which most speaks, or that nothing is stated.
+    pub(super) fn best(&self) -> Option<Act> {
+        let best = (0..CLASSES.len()).max_by_key(|place| self.scores[*place]).unwrap_or(0);
+        CLASSES[best]
+    }
+
+    /// By how much the best is ahead of another, in 1/16 of a logit.
+    pub(super) fn lead_over(&self, over: Option<Act>) -> i32 {
+        let best = self.scores.iter().max().copied().unwrap_or(0);
+        let place = CLASSES.iter().position(|class| *class == over).unwrap_or(0);
+        best - self.scores[place]
+    }
+
+    /// By how much the best is ahead of the next, in 1/16 of a logit.
+    pub(super) fn lead_over_second(&self) -> i32 {
+        let mut scores = self.scores;
+        scores.sort_unstable();
+        scores[CLASSES.len() - 1] - scores[CLASSES.len() - 2]
+    }
+}
