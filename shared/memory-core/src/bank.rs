@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::consolidation::Owner;
 use crate::ids::{Generation, MemoryId, Seq, StepNumber};
 use crate::index::{Index, Posting, Slot};
+use crate::lists::{Listed, Lists};
 use crate::memory::Memory;
 use crate::rank::Shelves;
 use crate::similar::Signature;
@@ -26,43 +27,13 @@ pub struct Bank {
     /// Boxed: a node of the map holds eleven entries, and most subjects have few memories.
     memories: BTreeMap<MemoryId, (Slot, Box<Memory>)>,
     by_slot: Vec<Option<MemoryId>>,
-    lists: BTreeMap<Listed, BTreeSet<MemoryId>>,
+    lists: Lists,
     /// The memories whose time ends, by when it does.
     by_expiry: BTreeSet<(Timestamp, MemoryId)>,
     index: Index,
     /// What ranking keeps ready; a bank that only decides has none.
     shelf: Option<Box<Shelves>>,
     weight: usize,
-}
-
-/// What memories are looked up by, besides their words.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Listed {
-    /// The name of an attribute.
-    Attribute(String),
-    Session(String),
-    /// Somebody or something that is named, in lower case.
-    Entity(String),
-    /// The week of something felt: whole weeks since 1970.
-    Felt(i64),
-}
-
-impl Listed {
-    const WEEK_SECONDS: i64 = 7 * 24 * 3_600;
-
-    /// Of what was felt at a time.
-    pub(crate) const fn felt_at(time: Timestamp) -> i64 {
-        time.micros().div_euclid(Self::WEEK_SECONDS * 1_000_000)
-    }
-
-    /// The lists that a memory is on. It may be named twice.
-    pub(crate) fn of(memory: &Memory) -> Vec<Self> {
-        let attribute = memory.attribute.iter().map(|attribute| Self::Attribute(attribute.name.clone()));
-        let session = memory.session_id.iter().map(|session| Self::Session(session.clone()));
-        let entities = memory.entities.iter().map(|entity| Self::Entity(entity.to_lowercase()));
-        let felt = memory.emotion.iter().map(|_| Self::Felt(Self::felt_at(memory.event_time)));
-        attribute.chain(session).chain(entities).chain(felt).collect()
-    }
 }
 
 impl Bank {
@@ -162,9 +133,7 @@ impl Bank {
 
     fn put_memory(&mut self, memory: Memory, analyzer: &mut Analyzer) {
         self.unlist(memory.id);
-        for list in Listed::of(&memory) {
-            self.lists.entry(list).or_default().insert(memory.id);
-        }
+        self.lists.put(&memory);
         self.by_expiry.extend(memory.expiry().map(|end| (end, memory.id)));
         let slot = match self.memories.remove(&memory.id) {
             Some((slot, old)) if old.text == memory.text => {
@@ -192,14 +161,7 @@ impl Bank {
         if let Some(end) = known.expiry() {
             self.by_expiry.remove(&(end, id));
         }
-        for list in Listed::of(known) {
-            if let Some(ids) = self.lists.get_mut(&list)
-                && ids.remove(&id)
-                && ids.is_empty()
-            {
-                self.lists.remove(&list);
-            }
-        }
+        self.lists.remove(known);
     }
 
     /// The memories whose time is over at `now`, in the order in which it ended.
@@ -209,7 +171,11 @@ impl Bank {
 
     /// The memories on a list, by id.
     pub fn listed<'a>(&'a self, list: &Listed) -> impl Iterator<Item = &'a Memory> + use<'a> {
-        self.lists.get(list).into_iter().flatten().filter_map(|id| self.get(*id))
+        self.lists.on(list).filter_map(|id| self.get(id))
+    }
+
+    pub(crate) fn ids_on(&self, list: &Listed) -> impl Iterator<Item = MemoryId> + use<'_> {
+        self.lists.on(list)
     }
 
     fn delete(&mut self, key: &RowKey) {

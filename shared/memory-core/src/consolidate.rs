@@ -93,8 +93,7 @@ impl Draft<'_> {
         if let Some(reason) = turn.unkept {
             return Fate::NotKept(reason);
         }
-        // A turn that states something needs half as much to be worth its words.
-        let least = if turn.candidates.is_empty() { keep_at } else { keep_at / 2 };
+        let least = least_salience(turn, keep_at);
         if turn.salience.total < least && turn.event.kind == EventType::Turn {
             return Fate::NotKept(NotKept::LowSalience);
         }
@@ -229,6 +228,21 @@ impl Draft<'_> {
         let subject = SubjectRow { owner, generation: window.generation, next: window.to, forgotten };
         self.changes.push(Change::Put(Row::Subject(subject)));
         Body::Changes { consolidation: window.id, from: window.from, to: window.to, changes: self.changes }
+    }
+}
+
+/// The salience that a turn needs to be kept. What states something needs half as much, and what may end what is known needs
+/// none: without it memory would go on saying what holds no longer.
+fn least_salience(turn: &Turn, keep_at: u16) -> u16 {
+    let ends = |candidate: &Candidate| {
+        candidate.single || candidate.old.is_some() || candidate.attribute.as_ref().is_some_and(|own| own.negated)
+    };
+    if turn.candidates.iter().any(ends) {
+        0
+    } else if turn.candidates.is_empty() {
+        keep_at
+    } else {
+        keep_at / 2
     }
 }
 

@@ -6,10 +6,10 @@
 //! later *event* wins, whichever arrived first.
 
 use super::Draft;
-use crate::bank::Listed;
 use crate::candidate::{self, Candidate};
 use crate::extract;
 use crate::ids::MemoryId;
+use crate::lists::Listed;
 use crate::memory::{Attribute, Kind, Memory, SOURCES_MAX, Source, Status};
 use crate::similar::Signature;
 use crate::step::Fate;
@@ -86,7 +86,20 @@ impl Draft<'_> {
                     .as_ref()
                     .is_some_and(|own| own.negated == attribute.negated && is_same_value(&own.value, &attribute.value))
         };
-        self.bank.listed(Listed::Attribute(attribute.name.clone())).filter(same).map(|known| known.id).min()
+        let near = self.near(&attribute.name, &attribute.value, SAME_AT).into_iter();
+        near.filter(same).map(|known| known.id).min()
+    }
+
+    /// The memories with an attribute of this name whose value shares so many thousandths of its terms with this one, at least
+    /// one.
+    fn near(&self, name: &str, value: &str, share: u16) -> Vec<&Memory> {
+        let terms = Signature::of(value).terms;
+        if terms.is_empty() {
+            return self.bank.listed(Listed::Attribute(name.to_owned())).collect();
+        }
+        let least = (terms.len() * usize::from(share)).div_ceil(1_000).max(1);
+        let lists: Vec<Listed> = terms.into_iter().map(|term| Listed::Value(name.to_owned(), term)).collect();
+        self.bank.on_lists(&lists, least)
     }
 
     fn state_again(&mut self, turn: &Turn, id: MemoryId) -> Fate {
@@ -137,13 +150,18 @@ impl Draft<'_> {
         let Some(attribute) = memory.attribute.as_ref().filter(|_| memory.kind != Kind::Lesson) else {
             return Vec::new();
         };
-        let mut against: Vec<Memory> = stances(&attribute.name)
-            .iter()
-            .flat_map(|name| self.bank.listed(Listed::Attribute((*name).to_owned())))
+        // Of an attribute with one value at a time any other value is against it.
+        let others = candidate.single.then(|| self.bank.listed(Listed::Attribute(attribute.name.clone())));
+        let values = || std::iter::once(&attribute.value).chain(&candidate.old);
+        let near =
+            stances(&attribute.name).into_iter().flat_map(|name| values().flat_map(|value| self.near(name, value, 0)));
+        let mut against: Vec<Memory> = near
+            .chain(others.into_iter().flatten())
             .filter(|known| is_of_same_voice(known, memory) && contradicts(known, attribute, candidate))
             .cloned()
             .collect();
         against.sort_unstable_by_key(|known| known.id);
+        against.dedup_by_key(|known| known.id);
         against
     }
 }

@@ -3,9 +3,10 @@
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
-use crate::bank::{Bank, Listed};
+use crate::bank::Bank;
 use crate::consolidation::Owner;
 use crate::ids::MemoryId;
+use crate::lists::{Listed, Lists};
 use crate::memory::Memory;
 use crate::similar::Signature;
 use crate::time::Timestamp;
@@ -14,6 +15,8 @@ pub(super) struct Overlay<'a> {
     bank: &'a Bank,
     /// What the window changed; `None` for what it removed.
     changed: BTreeMap<MemoryId, Option<Changed>>,
+    /// Of what it changed.
+    lists: Lists,
 }
 
 struct Changed {
@@ -29,8 +32,8 @@ impl Changed {
 }
 
 impl<'a> Overlay<'a> {
-    pub(super) const fn new(bank: &'a Bank) -> Self {
-        Self { bank, changed: BTreeMap::new() }
+    pub(super) fn new(bank: &'a Bank) -> Self {
+        Self { bank, changed: BTreeMap::new(), lists: Lists::default() }
     }
 
     pub(super) fn get(&self, id: MemoryId) -> Option<&Memory> {
@@ -41,27 +44,41 @@ impl<'a> Overlay<'a> {
     }
 
     pub(super) fn changed(&mut self, memory: Memory) {
+        self.unlist(memory.id);
+        self.lists.put(&memory);
         self.changed.insert(memory.id, Some(Changed { memory, signature: OnceCell::new() }));
     }
 
     pub(super) fn removed(&mut self, id: MemoryId) {
+        self.unlist(id);
         self.changed.insert(id, None);
+    }
+
+    fn unlist(&mut self, id: MemoryId) {
+        if let Some(Some(before)) = self.changed.get(&id) {
+            self.lists.remove(&before.memory);
+        }
     }
 
     /// All memories, by id within the bank and then within the window.
     pub(super) fn memories(&self) -> impl Iterator<Item = &Memory> {
         let stored = self.bank.memories().filter(|memory| !self.changed.contains_key(&memory.id));
-        stored.chain(self.fresh())
-    }
-
-    fn fresh(&self) -> impl Iterator<Item = &Memory> {
-        self.changed.values().flatten().map(|changed| &changed.memory)
+        stored.chain(self.changed.values().flatten().map(|changed| &changed.memory))
     }
 
     /// The memories on a list.
     pub(super) fn listed(&self, list: Listed) -> impl Iterator<Item = &Memory> {
         let stored = self.bank.listed(&list).filter(|memory| !self.changed.contains_key(&memory.id));
-        stored.chain(self.fresh().filter(move |memory| Listed::of(memory).contains(&list)))
+        stored.chain(self.lists.on(&list).filter_map(|id| self.get(id)))
+    }
+
+    /// The memories that are on so many of these lists, by id.
+    pub(super) fn on_lists(&self, lists: &[Listed], least: usize) -> Vec<&Memory> {
+        let stored = lists.iter().flat_map(|list| self.bank.ids_on(list)).filter(|id| !self.changed.contains_key(id));
+        let mut ids: Vec<MemoryId> = stored.chain(lists.iter().flat_map(|list| self.lists.on(list))).collect();
+        ids.sort_unstable();
+        let often = ids.chunk_by(|one, next| one == next).filter(|same| same.len() >= least);
+        often.filter_map(|same| self.get(same[0])).collect()
     }
 
     pub(super) fn owner(&self) -> Option<&Owner> {

@@ -10,10 +10,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Draft;
-use crate::bank::Listed;
 use crate::consolidation::Trigger;
 use crate::event::Origin;
 use crate::ids::MemoryId;
+use crate::lists::Listed;
 use crate::memory::{Attribute, Kind, Memory, Source, Status};
 use crate::text;
 use crate::turn::Turn;

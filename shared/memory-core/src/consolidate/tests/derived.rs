@@ -1,7 +1,7 @@
 //! Facts, preferences and lessons that are read out of turns, what they supersede, and what sessions leave behind.
 
 use super::*;
-use crate::bank::Listed;
+use crate::lists::Listed;
 use crate::memory::{Memory, Status};
 use crate::query::Query;
 use crate::rank::{Found, rank};
