@@ -13,8 +13,8 @@ use crate::time::Timestamp;
 pub enum Listed {
     /// The name of an attribute.
     Attribute(String),
-    /// The same, and a term of its value.
-    Value(String, Term),
+    /// The same, whether it denies its value, and a term of that.
+    Value(String, bool, Term),
     Session(String),
     /// Somebody or something that is named, in lower case.
     Entity(String),
@@ -34,7 +34,7 @@ impl Listed {
     fn of(memory: &Memory) -> impl Iterator<Item = Self> {
         let attribute = memory.attribute.iter().flat_map(|attribute| {
             let terms = Signature::of(&attribute.value).terms.into_iter();
-            let values = terms.map(|term| Self::Value(attribute.name.clone(), term));
+            let values = terms.map(|term| Self::Value(attribute.name.clone(), attribute.denies(), term));
             values.chain([Self::Attribute(attribute.name.clone())])
         });
         let session = memory.session_id.iter().map(|session| Self::Session(session.clone()));

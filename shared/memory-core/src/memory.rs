@@ -112,6 +112,14 @@ pub struct Attribute {
     pub negated: bool,
 }
 
+impl Attribute {
+    /// Whether it speaks against its value: it is denied, or disliked, and not both.
+    #[must_use]
+    pub fn denies(&self) -> bool {
+        self.negated != (self.name == "dislikes")
+    }
+}
+
 /// The redacting form: how long it is.
 impl fmt::Debug for Attribute {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -86,19 +86,19 @@ impl Draft<'_> {
                     .as_ref()
                     .is_some_and(|own| own.negated == attribute.negated && is_same_value(&own.value, &attribute.value))
         };
-        let near = self.near(&attribute.name, &attribute.value, SAME_AT).into_iter();
+        let near = self.near(&attribute.name, attribute.denies(), &attribute.value, SAME_AT).into_iter();
         near.filter(same).map(|known| known.id).min()
     }
 
-    /// The memories with an attribute of this name whose value shares so many thousandths of its terms with this one, at least
-    /// one.
-    fn near(&self, name: &str, value: &str, share: u16) -> Vec<&Memory> {
+    /// The memories with an attribute of this name that deny their value or do not, and whose value shares so many thousandths of
+    /// the terms of this one, at least one.
+    fn near(&self, name: &str, denies: bool, value: &str, share: u16) -> Vec<&Memory> {
         let terms = Signature::of(value).terms;
         if terms.is_empty() {
             return self.bank.listed(Listed::Attribute(name.to_owned())).collect();
         }
         let least = (terms.len() * usize::from(share)).div_ceil(1_000).max(1);
-        let lists: Vec<Listed> = terms.into_iter().map(|term| Listed::Value(name.to_owned(), term)).collect();
+        let lists: Vec<Listed> = terms.into_iter().map(|term| Listed::Value(name.to_owned(), denies, term)).collect();
         self.bank.on_lists(&lists, least)
     }
 
@@ -152,10 +152,13 @@ impl Draft<'_> {
         };
         // Of an attribute with one value at a time any other value is against it.
         let others = candidate.single.then(|| self.bank.listed(Listed::Attribute(attribute.name.clone())));
-        let values = || std::iter::once(&attribute.value).chain(&candidate.old);
-        let near =
-            stances(&attribute.name).into_iter().flat_map(|name| values().flat_map(|value| self.near(name, value, 0)));
-        let mut against: Vec<Memory> = near
+        let replaced = candidate.old.iter().flat_map(|old| {
+            [true, false].into_iter().flat_map(|denies| self.near(&attribute.name, denies, old, SAME_AT))
+        });
+        let names = stances(&attribute.name).into_iter();
+        let opposite = names.flat_map(|name| self.near(name, !attribute.denies(), &attribute.value, 0));
+        let mut against: Vec<Memory> = replaced
+            .chain(opposite)
             .chain(others.into_iter().flatten())
             .filter(|known| is_of_same_voice(known, memory) && contradicts(known, attribute, candidate))
             .cloned()
@@ -177,8 +180,7 @@ fn contradicts(known: &Memory, new: &Attribute, candidate: &Candidate) -> bool {
     if candidate.old.as_ref().is_some_and(|named| old.name == new.name && is_same_value(&old.value, named)) {
         return true;
     }
-    let denies = |attribute: &Attribute| attribute.negated != (attribute.name == "dislikes");
-    if denies(old) != denies(new) {
+    if old.denies() != new.denies() {
         return is_about(&old.value, &new.value);
     }
     candidate.single && !new.negated && !old.negated && old.name == new.name
