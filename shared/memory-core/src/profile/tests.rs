@@ -207,6 +207,11 @@ fn a_topic_is_what_comes_up_on_several_days() {
         Memory { origin: Origin::Assistant, ..names(said(6, "f", &[8, 7]), &["Weather"]) },
         stated(7, Kind::Preference, "likes", "oslo", 1),
         names(said(8, "g", &[-1, -2]), &["Tomorrow"]),
+        // What memos counted or concluded itself.
+        Memory { kind: Kind::Pattern, ..names(stated(9, Kind::Pattern, "mood", "falling", 3), &["Oslo"]) },
+        stated(10, Kind::Lesson, "outcome", "worked", 4),
+        stated(11, Kind::Lesson, "outcome", "worked", 6),
+        stated(12, Kind::Pattern, "mood", "falling", 5),
     ]);
     let topics = profile(&bank).topics;
     let shown: Vec<(&str, u32)> = topics.iter().map(|topic| (topic.name.as_str(), topic.days)).collect();

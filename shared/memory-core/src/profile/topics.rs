@@ -1,7 +1,7 @@
 //! What comes up again and again: people, places and things that are named, and values of attributes, on two days or more.
 //!
 //! Days are counted and not mentions, because one long talk about something is one occasion. What assistants and tools
-//! bring up is not the person's topic.
+//! bring up is not the person's topic, and what memos made of several memories itself brings up nothing new.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,7 +10,7 @@ use std::fmt;
 use super::{SOURCES_MAX, sources};
 use crate::event::Origin;
 use crate::ids::{EventId, MemoryId, Seq};
-use crate::memory::{Memory, Source};
+use crate::memory::{Kind, Memory, Source};
 use crate::time::Timestamp;
 
 /// The most topics that a profile shows.
@@ -80,7 +80,7 @@ impl<'a> Mentions<'a> {
 /// The topics of these memories, those of the most days first; of equals the one that came up last.
 pub(super) fn of(known: &[&Memory], now: Timestamp) -> Vec<Topic> {
     let mut named: BTreeMap<String, Mentions<'_>> = BTreeMap::new();
-    for memory in known.iter().filter(|memory| matches!(memory.origin, Origin::User | Origin::ThirdParty)) {
+    for memory in known.iter().filter(|memory| is_told(memory)) {
         let value = memory.attribute.as_ref().map(|attribute| &attribute.value);
         for name in memory.entities.iter().chain(value).map(|name| name.trim()).filter(|name| !name.is_empty()) {
             named.entry(name.to_lowercase()).or_default().add(memory, name, now);
@@ -91,4 +91,14 @@ pub(super) fn of(known: &[&Memory], now: Timestamp) -> Vec<Topic> {
         .sort_by(|a, b| (Reverse(a.days), Reverse(a.last), &a.name).cmp(&(Reverse(b.days), Reverse(b.last), &b.name)));
     topics.truncate(TOPICS_MAX);
     topics
+}
+
+/// Whether it is what a person said: of a lesson the value is how it ended, of a pattern it is what was counted.
+fn is_told(memory: &Memory) -> bool {
+    let of_person = matches!(memory.origin, Origin::User | Origin::ThirdParty);
+    of_person
+        && match memory.kind {
+            Kind::Episode | Kind::Fact | Kind::Preference => true,
+            Kind::Lesson | Kind::Pattern | Kind::Summary => false,
+        }
 }
