@@ -14,6 +14,7 @@ use crate::event::EventType;
 use crate::extract;
 use crate::ids::{MemoryId, Seq};
 use crate::memory::{Kind, Memory, Revision, SOURCES_MAX, Source, Status};
+use crate::salience;
 use crate::similar::Signature;
 use crate::step::{Body, Change, Consumed, Fate, FateRow, Row, RowKey, RulesRow, Step, SubjectRow, WindowRow};
 use crate::turn::{NotKept, Turn};
@@ -99,12 +100,15 @@ impl Draft<'_> {
         }
         let text = turn.event.content.text();
         let parts = if turn.event.kind == EventType::Note { note::parts(&text) } else { vec![text.as_ref()] };
+        let whole = parts.len() == 1;
         let mut fate = None;
         for (place, part) in parts.into_iter().enumerate() {
             let mut memory = Memory::of_turn(self.window.subject, turn, Kind::Episode, part.to_owned());
             if place > 0 {
                 memory.id = MemoryId::of_part(self.window.subject, turn.event.id.as_str(), &format!("note {place}"));
             }
+            // An allergy on the third page of a letter makes that page critical, and no other.
+            memory.critical &= whole || salience::is_critical(part);
             memory.entities = extract::entities(part);
             memory.emotion = felt(part);
             let became = self.keep(turn, memory, None);

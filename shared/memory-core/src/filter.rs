@@ -11,9 +11,8 @@ use std::cmp::Ordering;
 
 use serde_json::{Map, Value};
 
-use crate::event::Event;
 use crate::memory::Memory;
-use crate::time::Timestamp;
+use crate::turn::Turn;
 
 /// How deep filters may nest, and how many comparisons they may make.
 const DEPTH_MAX: usize = 8;
@@ -42,6 +41,7 @@ pub enum Field {
     Tags,
     Salience,
     Pinned,
+    Critical,
     Metadata(String),
 }
 
@@ -63,7 +63,7 @@ pub enum Op {
 #[error("filters: {0}")]
 pub struct Invalid(pub String);
 
-const FIELDS: &str = "time, created_at, updated_at, kind, role, speaker, origin, session_id, agent_id, app_id, tags, salience, pinned, metadata.NAME";
+const FIELDS: &str = "time, created_at, updated_at, kind, role, speaker, origin, session_id, agent_id, app_id, tags, salience, pinned, critical, metadata.NAME";
 const OPS: &str = "eq, ne, in, gt, gte, lt, lte, contains, exists";
 
 impl Filter {
@@ -82,8 +82,8 @@ impl Filter {
     }
 
     #[must_use]
-    pub fn matches_event(&self, event: &Event, arrived: Timestamp) -> bool {
-        self.matches(&|field| of_event(event, arrived, field))
+    pub fn matches_turn(&self, turn: &Turn) -> bool {
+        self.matches(&|field| of_turn(turn, field))
     }
 
     fn matches(&self, get: &dyn Fn(&Field) -> Option<Value>) -> bool {
@@ -177,6 +177,7 @@ fn parse_field(lower: &str, name: &str) -> Result<Field, Invalid> {
         "tags" => Field::Tags,
         "salience" => Field::Salience,
         "pinned" => Field::Pinned,
+        "critical" => Field::Critical,
         _ => match name.strip_prefix("metadata.") {
             Some(key) if !key.is_empty() => Field::Metadata(key.to_owned()),
             Some(_) | None => return Err(Invalid(format!("{name} is no field; there are {FIELDS}"))),
@@ -199,15 +200,19 @@ fn of_memory(memory: &Memory, field: &Field) -> Option<Value> {
         Field::Tags => Some(memory.tags.clone().into()),
         Field::Salience => Some(memory.salience.into()),
         Field::Pinned => Some(memory.pinned.into()),
+        Field::Critical => Some(memory.critical.into()),
         Field::Metadata(key) => memory.metadata.get(key).cloned(),
     }
 }
 
-fn of_event(event: &Event, arrived: Timestamp, field: &Field) -> Option<Value> {
+fn of_turn(turn: &Turn, field: &Field) -> Option<Value> {
+    let event = &turn.event;
     match field {
         Field::Time => Some(event.time.micros().into()),
-        Field::CreatedAt | Field::UpdatedAt => Some(arrived.micros().into()),
-        Field::Kind | Field::Salience | Field::Pinned => None,
+        Field::CreatedAt | Field::UpdatedAt => Some(turn.arrived.micros().into()),
+        Field::Kind | Field::Pinned => None,
+        Field::Salience => Some(turn.salience.total.into()),
+        Field::Critical => Some(turn.is_critical().into()),
         Field::Role => Some(event.role.as_str().into()),
         Field::Speaker => event.speaker.clone().map(Value::from),
         Field::Origin => Some(event.origin.as_str().into()),

@@ -17,8 +17,6 @@ use crate::turn::Turn;
 pub const SOURCES_MAX: usize = 64;
 /// Full confidence: nothing was inferred, it is what was said.
 const CONFIDENCE_OF_WORDS: u16 = 1_000;
-/// The part of salience that safety must have for a memory to be critical.
-const CRITICAL_AT: u16 = 500;
 
 /// What kind of memory it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -233,7 +231,7 @@ impl Memory {
             emotion: None,
             origin: event.origin,
             pinned: false,
-            critical: event.origin == Origin::User && turn.salience.parts.safety >= CRITICAL_AT,
+            critical: turn.is_critical(),
             sources: vec![Source::of(turn)],
             reinforced: 0,
             useful: 0,

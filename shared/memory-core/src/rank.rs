@@ -328,7 +328,7 @@ fn wants_turn(query: &Query, turn: &Turn) -> bool {
     query.kinds.is_empty()
         && named(query.agent_id.as_ref(), turn.event.agent_id.as_ref())
         && named(query.session_id.as_ref(), turn.event.session_id.as_ref())
-        && query.filter.as_ref().is_none_or(|filter| filter.matches_event(&turn.event, turn.arrived))
+        && query.filter.as_ref().is_none_or(|filter| filter.matches_turn(turn))
 }
 
 fn named(wanted: Option<&String>, found: Option<&String>) -> bool {

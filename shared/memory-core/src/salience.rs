@@ -76,6 +76,13 @@ impl Parts {
 }
 
 const FULL: u16 = 1_000;
+/// The part of safety from which on a text is critical: health may depend on it.
+pub(crate) const CRITICAL_AT: u16 = 500;
+
+/// Whether health and safety may depend on a text that stands by itself.
+pub(crate) fn is_critical(text: &str) -> bool {
+    parts::of(text, None).safety >= CRITICAL_AT
+}
 
 /// The salience of an event that was said after `before`, in the same session. Controls have none: they are obeyed, not
 /// weighed.

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::candidate::Candidate;
-use crate::event::Event;
+use crate::event::{Event, EventType, Origin};
 use crate::ids::Seq;
-use crate::salience::Salience;
+use crate::salience::{self, Salience};
 use crate::time::Timestamp;
 
 /// An accepted event of a subject, turns and controls alike.
@@ -25,6 +25,20 @@ pub struct Turn {
     /// What it states, found when its window closed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub candidates: Vec<Candidate>,
+}
+
+impl Turn {
+    /// Whether health and safety may depend on it. Only the user's own word can be, and a note that somebody wrote for this
+    /// memory, as a doctor does: what others say must not be able to fill a bank with what never makes room.
+    #[must_use]
+    pub fn is_critical(&self) -> bool {
+        let trusted = match self.event.origin {
+            Origin::User => true,
+            Origin::Assistant | Origin::Tool => self.event.kind == EventType::Note,
+            Origin::ThirdParty => false,
+        };
+        trusted && self.salience.parts.safety >= salience::CRITICAL_AT
+    }
 }
 
 /// Why a turn did not become a memory.

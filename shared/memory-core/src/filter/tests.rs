@@ -1,20 +1,28 @@
+use std::sync::Arc;
+
 use serde_json::json;
 
 use super::*;
 use crate::control::Control;
-use crate::event::UnknownFields;
+use crate::event::{Event, UnknownFields};
+use crate::ids::Seq;
+use crate::salience::{Parts, Salience};
+use crate::time::Timestamp;
 
-fn event(value: Value) -> Event {
+fn turn(value: Value) -> Turn {
     let object = value.as_object().expect("an object").clone();
-    Event::parse(&object, UnknownFields::Refuse, None, Timestamp::EPOCH).expect("a good event")
+    let event = Event::parse(&object, UnknownFields::Refuse, None, Timestamp::EPOCH).expect("a good event");
+    let salience = Salience { total: 700, parts: Parts { safety: 700, ..Parts::default() } };
+    let (seq, arrived) = (Seq::FIRST, Timestamp::EPOCH);
+    Turn { seq, arrived, event: Arc::new(event), salience, unkept: None, candidates: Vec::new() }
 }
 
 fn matches(filter: Value) -> bool {
-    let event = event(json!({
+    let turn = turn(json!({
         "id": "e", "user_id": "u", "session_id": "s-1", "content": "x", "time": "2026-05-08T13:56:00Z",
         "tags": ["work"], "metadata": {"city": "Berlin", "floor": 3}
     }));
-    Filter::parse(&filter).expect("a good filter").matches_event(&event, Timestamp::EPOCH)
+    Filter::parse(&filter).expect("a good filter").matches_turn(&turn)
 }
 
 #[test]
@@ -30,6 +38,8 @@ fn comparisons_and_their_combinations() {
     assert!(matches(json!({"or": [{"role": "tool"}, {"tags": {"contains": "work"}}]})));
     assert!(matches(json!({"speaker": {"exists": false}})));
     assert!(matches(json!({"metadata.none": {"ne": 1}})));
+    assert!(matches(json!({"critical": true, "salience": {"gte": 700}})), "a turn that is not consolidated yet, too");
+    assert!(!matches(json!({"critical": false})));
 }
 
 #[test]
@@ -55,8 +65,8 @@ fn a_bad_filter_is_refused_in_words() {
 
 #[test]
 fn controls_have_no_say_in_filters() {
-    let ended = event(json!({"id": "e", "user_id": "u", "type": "session_end"}));
-    assert_eq!(ended.control.as_deref(), Some(&Control::SessionEnd));
+    let ended = turn(json!({"id": "e", "user_id": "u", "type": "session_end"}));
+    assert_eq!(ended.event.control.as_deref(), Some(&Control::SessionEnd));
     let kind = Filter::parse(&json!({"kind": "fact"})).expect("a good filter");
-    assert!(!kind.matches_event(&ended, Timestamp::EPOCH));
+    assert!(!kind.matches_turn(&ended));
 }

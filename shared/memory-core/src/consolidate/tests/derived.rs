@@ -346,6 +346,12 @@ fn a_long_note_is_remembered_in_pieces_that_go_together() {
     assert!(person.rows.bank().len() >= 3);
     let found = person.recall("Which allergy is known?", |_| {});
     assert!(found[0].contains("penicillin") && found[0].len() <= 1_000, "{found:?}");
+    let bank = person.rows.bank();
+    let critical: Vec<&Memory> = bank.memories().filter(|memory| memory.critical).collect();
+    assert!(
+        critical.len() == 1 && critical[0].text.contains("penicillin"),
+        "only the page that names it: {critical:?}"
+    );
     person.folds_again();
     person.say(json!({"type": "forget", "body": {"event_ids": [id.as_str()]}}));
     assert_eq!(person.rows.bank().len(), 0);
