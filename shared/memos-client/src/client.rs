@@ -3,7 +3,7 @@
 //! It retries only what the server asks it to retry (429 and 503, after `Retry-After`), a bounded number of times.
 //! Whatever appends carries an idempotency key, so a retry can never store twice.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use memory_core::Timestamp;
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
@@ -27,6 +27,8 @@ use crate::working_memory::WorkingMemoryView;
 
 /// How long an idle connection is kept for the next request; shorter than the server keeps it (75 s).
 const POOL_IDLE: Duration = Duration::from_secs(30);
+/// How often somebody who waits for a decision looks.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 mod forget;
 mod inlet;
@@ -273,6 +275,22 @@ impl Client {
     /// [`ClientError`]; an unknown one is `event_not_found`.
     pub async fn event(&self, id: &str) -> Result<EventStatusView, ClientError> {
         self.get(&["v1", "events", id]).await
+    }
+
+    /// What became of an event, once that is decided; else how far it came within this time. A window is decided on when it
+    /// closes: at a `session_end`, after a pause, or when it is full. A subject's events are decided on in their order.
+    ///
+    /// # Errors
+    /// [`ClientError`]; an unknown one is `event_not_found`.
+    pub async fn decided(&self, id: &str, within: Duration) -> Result<EventStatusView, ClientError> {
+        let deadline = Instant::now() + within;
+        loop {
+            let view = self.event(id).await?;
+            if view.status.is_final() || Instant::now() >= deadline {
+                return Ok(view);
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
 
     /// The newest dead letters, newest first.

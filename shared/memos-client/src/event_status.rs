@@ -26,6 +26,17 @@ pub enum EventStatus {
     Forgotten,
 }
 
+impl EventStatus {
+    /// Whether it stays so, unless the event is forgotten.
+    #[must_use]
+    pub const fn is_final(self) -> bool {
+        match self {
+            Self::Accepted | Self::Recallable => false,
+            Self::Kept | Self::Merged | Self::NotKept | Self::DeadLettered | Self::Forgotten => true,
+        }
+    }
+}
+
 /// The answer of `GET /v1/events/{id}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct EventStatusView {

@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context;
 use memory_core::Timestamp;
@@ -33,9 +33,8 @@ const BATCH: usize = 200;
 const PAGE: usize = 200;
 /// How long a request may wait until its events can be recalled.
 const RECALLABLE_WITHIN: Duration = Duration::from_secs(20);
-/// How long the questions wait for the whole sample to be consolidated, and how often they look.
+/// How long the questions wait for a conversation of the sample to be consolidated.
 const CONSOLIDATED_WITHIN: Duration = Duration::from_secs(10);
-const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -83,27 +82,13 @@ async fn publish(client: &Client, interactions: &[Value]) -> anyhow::Result<()> 
 /// Waits until the last event of everybody is decided, and with it everything before it, since a subject's events are
 /// consolidated in order. Every conversation of the sample ends, so this takes no idle tick. False when time ran out.
 async fn consolidated(client: &Client, people: &BTreeMap<&str, &str>) -> anyhow::Result<bool> {
-    let deadline = Instant::now() + CONSOLIDATED_WITHIN;
     for event in people.values() {
-        while !is_final(client.event(event).await.context("ask what became of the sample")?.status) {
-            if Instant::now() >= deadline {
-                return Ok(false);
-            }
-            tokio::time::sleep(LOOK_EVERY).await;
+        let view = client.decided(event, CONSOLIDATED_WITHIN).await.context("ask what became of the sample")?;
+        if !view.status.is_final() {
+            return Ok(false);
         }
     }
     Ok(true)
-}
-
-const fn is_final(status: EventStatus) -> bool {
-    match status {
-        EventStatus::Accepted | EventStatus::Recallable => false,
-        EventStatus::Kept
-        | EventStatus::Merged
-        | EventStatus::NotKept
-        | EventStatus::DeadLettered
-        | EventStatus::Forgotten => true,
-    }
 }
 
 async fn count_memories(client: &Client, people: &BTreeMap<&str, &str>) -> anyhow::Result<usize> {
