@@ -28,8 +28,9 @@ const QUESTIONS: [&str; 2] =
     ["Which antibiotic may I prescribe for the abscess at the molar?", "Which painkiller can she take for the tooth?"];
 /// What the patient wants to be forgotten.
 const PRIVATE: &str = "her daughter who moved away";
-/// How long each of the two blocks may be.
+/// How long the block for the question may be, and that of all that is critical, of which nothing may fall off.
 const TOKENS: usize = 400;
+const CRITICAL_TOKENS: usize = 4_000;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
@@ -85,6 +86,7 @@ async fn prescribe(client: &Client, text: &str, out: &mut impl Write) -> Result<
     question.token_budget = TOKENS;
     let context = scenario::ask(client, &question).await?.context.text;
     question.filters = Some(json!({"critical": true}));
+    question.token_budget = CRITICAL_TOKENS;
     let critical = scenario::ask(client, &question).await?.context.text;
     writeln!(out, "\nThe doctor asks: {text}\nCritical, whatever the question:\n{critical}")?;
     writeln!(out, "For the question:\n{context}\n")?;
