@@ -1,12 +1,12 @@
 //! The history of a patient, in which the allergy is never lost.
 //!
 //! ```text
-//! memos up --set domain=health --set rules.bank_max=40
+//! memos up --set domain=health --set rules.bank_max=12
 //! cargo run --release -p memos-client --example health [http://127.0.0.1:8888]
 //! ```
 //!
-//! Ten years of visits, a doctor's letter of several pages, and room for forty memories: most of what was said has to
-//! make room. What is `critical` never does. A practice must not rely on the question to find it, either: the ones who
+//! Ten years of visits, a doctor's letter of several pages, and room for twelve memories: nearly all has to make room, and
+//! what is said at every visit is worth more than what was said once. What is `critical` never goes. A practice must not rely on the question to find it, either: the ones who
 //! ask for a painkiller do not name the medicine that the patient cannot take. So the prompt gets two blocks: all that is
 //! critical, by a filter, and whatever else belongs to the question.
 
@@ -27,7 +27,7 @@ const PATIENT: &str = "example-ines";
 const QUESTIONS: [&str; 2] =
     ["Which antibiotic may I prescribe for the abscess at the molar?", "Which painkiller can she take for the tooth?"];
 /// What the patient wants to be forgotten.
-const PRIVATE: &str = "her daughter who moved away";
+const PRIVATE: &str = "the choir on Sunday evenings";
 /// How long the block for the question may be, and that of all that is critical, of which nothing may fall off.
 const TOKENS: usize = 400;
 const CRITICAL_TOKENS: usize = 4_000;
