@@ -6,6 +6,8 @@
 
 // law: L07, L09
 
+#![expect(clippy::duplicate_mod, reason = "each example brings along what it shares with the others")]
+
 use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
