@@ -108,7 +108,7 @@ impl Draft<'_> {
                 memory.id = MemoryId::of_part(self.window.subject, turn.event.id.as_str(), &format!("note {place}"));
             }
             // An allergy on the third page of a letter makes that page critical, and no other.
-            memory.critical &= whole || salience::is_critical(part);
+            memory.critical &= whole || salience::is_critical(part, &self.window.rules);
             memory.entities = extract::entities(part);
             memory.emotion = felt(part);
             let became = self.keep(turn, memory, None);

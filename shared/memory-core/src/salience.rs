@@ -80,8 +80,8 @@ const FULL: u16 = 1_000;
 pub(crate) const CRITICAL_AT: u16 = 500;
 
 /// Whether health and safety may depend on a text that stands by itself.
-pub(crate) fn is_critical(text: &str) -> bool {
-    parts::of(text, None).safety >= CRITICAL_AT
+pub(crate) fn is_critical(text: &str, rules: &Rules) -> bool {
+    parts::of(text, None, &rules.safety_topics).safety >= CRITICAL_AT
 }
 
 /// The salience of an event that was said after `before`, in the same session. Controls have none: they are obeyed, not
