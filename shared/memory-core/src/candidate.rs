@@ -103,7 +103,8 @@ fn of_turn(turns: &[Turn], place: usize) -> Vec<Candidate> {
     let mut candidates = Vec::new();
     let mut corrects = false;
     for statement in extract::statements(&content, said_before.as_deref()) {
-        corrects |= statement.act == Act::Correction;
+        // It says what is right instead.
+        corrects |= statement.act == Act::Correction && (statement.single || statement.old.is_some());
         if statement.confidence >= CONFIDENCE_MIN {
             let mut candidate = of_statement(&content, statement);
             candidate.with =

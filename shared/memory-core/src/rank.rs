@@ -142,7 +142,7 @@ pub fn rank<'a>(query: &Query, bank: &'a Bank, turns: &'a [Turn], now: Timestamp
     let search = [&shelf.said, &shelf.derived, &open].map(|shelf| Search::new(shelf, &question, now));
     let mut scored: Vec<Scored<'_>> = Vec::with_capacity(shelf.said.entries.len() + open.entries.len());
     search.iter().zip([SAID, DERIVED, OPEN]).for_each(|(search, on)| scored.extend(search.scored(on)));
-    inherit(&mut scored, bank, now);
+    inherit(&mut scored, now);
     let mut hits = Vec::new();
     let mut rest = scored.as_mut_slice();
     // Most questions are answered by a few; only as many as are wanted are put in order, and more if filters take them.
@@ -166,14 +166,11 @@ pub fn rank<'a>(query: &Query, bank: &'a Bank, turns: &'a [Turn], now: Timestamp
     hits
 }
 
-/// What holds now answers a question at least as well as what it took the place of, whatever its words. That goes for the
-/// memory of the turn that said it, too, which is what is shown: the turn before may have said more, and goes on holding.
-fn inherit(scored: &mut [Scored<'_>], bank: &Bank, now: Timestamp) {
+/// What holds now answers a question at least as well as what it took the place of, whatever its words.
+fn inherit(scored: &mut [Scored<'_>], now: Timestamp) {
     let mut left: BTreeMap<MemoryId, i64> = BTreeMap::new();
     for one in scored.iter() {
-        let Some(heir) = one.entry.heir.filter(|_| one.entry.has_ended(now)) else { continue };
-        let whole = bank.get(heir).and_then(|heir| heir.part_of);
-        for heir in [Some(heir), whole].into_iter().flatten() {
+        if let Some(heir) = one.entry.heir.filter(|_| one.entry.has_ended(now)) {
             let points = left.entry(heir).or_insert(one.points);
             *points = one.points.max(*points);
         }

@@ -16,6 +16,8 @@ use crate::step::Fate;
 use crate::text;
 use crate::turn::{NotKept, Turn};
 
+/// Terms by which a value may be longer than another that it is about.
+const MORE_TERMS: usize = 2;
 /// Values that are so alike, in 1/1000, are one.
 const SAME_AT: u16 = 800;
 
@@ -194,11 +196,11 @@ fn is_of_same_voice(known: &Memory, memory: &Memory) -> bool {
         && known.speaker == memory.speaker
 }
 
-/// "meat" and "meat every day" are about the same.
+/// "meat" and "meat every day" are about the same; a whole sentence that has the word besides is about more.
 fn is_about(one: &str, other: &str) -> bool {
     let (one, other) = (Signature::of(one).terms, Signature::of(other).terms);
     let (few, many) = if one.len() < other.len() { (one, other) } else { (other, one) };
-    !few.is_empty() && few.iter().all(|term| many.binary_search(term).is_ok())
+    !few.is_empty() && many.len() <= few.len() + MORE_TERMS && few.iter().all(|term| many.binary_search(term).is_ok())
 }
 
 fn is_same_value(one: &str, other: &str) -> bool {

@@ -120,7 +120,7 @@ fn a_tenant_may_have_rules_of_its_own() {
     std::fs::write(&file, format!("{rules}{settings_of_one}\n{settings_of_two}\n")).expect("a file");
     let server = Server::start(&root.path().join("data"), &["--config", &file.display().to_string()]);
     let events = [
-        turn("told", "alice", "The new insulin of Doctor Ruiz came on 12 June."),
+        turn("told", "alice", "The fair in Lisbon was on 12 June."),
         json!({"id": "end", "user_id": "alice", "type": "session_end"}),
     ];
     for (key, becomes) in [(&one, EventStatus::Kept), (&two, EventStatus::NotKept)] {

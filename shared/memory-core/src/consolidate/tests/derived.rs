@@ -109,20 +109,6 @@ fn what_changed_supersedes_and_both_keep_their_validity() {
 }
 
 #[test]
-fn what_holds_now_is_found_where_the_turn_before_said_more_than_what_changed() {
-    let mut person = Person::new();
-    person.on(0, "Hi, I'm Tomas. I live in Lisbon, up in Graça.");
-    person.on(1, "I live for the sea, and my cat lives for the sun.");
-    person.end_of(1);
-    person.on(90, "I moved to Porto on Monday.");
-    person.end_of(90);
-    let found = person.recall("Where does he live?", |_| {});
-    assert!(found[..2].iter().any(|text| text.contains("Porto")), "{found:?}");
-    let found = person.recall("Which of them is Tomas?", |_| {});
-    assert!(found[0].contains("Tomas"), "what did not change still holds: {found:?}");
-}
-
-#[test]
 fn the_later_event_wins_whichever_arrived_first() {
     let mut person = Person::new();
     person.on(90, "I moved to Berlin.");
