@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Fits the weights of the ranking's signs (shared/memory-core/src/rank/weights.rs).
 
-usage: fit-ranking.py SIGNS.jsonl [--ridge 10]        needs numpy and scipy
+usage: fit-ranking.py SIGNS.jsonl [--ridge 5]        needs numpy and scipy
 
 One line per question: {"conversation": "...", "signs": [[...], ...], "gold": [0, 1, ...]}, a row of weighted signs for
 each memory of the bank (memory_core::rank::weighed) and whether it is evidence. Prints recall leaving out one
@@ -65,7 +65,7 @@ def recall(signs, gold, factors):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("signs")
-    parser.add_argument("--ridge", type=float, default=10)
+    parser.add_argument("--ridge", type=float, default=5)
     arguments = parser.parse_args()
     rng, data = np.random.default_rng(1), {}
     for line in open(arguments.signs, encoding="utf-8"):

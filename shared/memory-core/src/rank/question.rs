@@ -37,6 +37,8 @@ pub(super) struct Question {
     pub(super) words: Vec<Asked>,
     /// Sum of the words' rarities; at least 1.
     pub(super) rarity: u64,
+    /// The weight of the sign `window`.
+    pub(super) window: i64,
     /// Speakers that it names, in order.
     pub(super) named: Vec<String>,
     /// Its direction without what all texts of the bank have in common; zero where nothing is known.
@@ -44,8 +46,6 @@ pub(super) struct Question {
     pub(super) spans: Vec<dates::Asked>,
     /// What it asks for.
     pub(super) form: Form,
-    /// It asks for several things, or for what happened any time.
-    pub(super) several: bool,
     /// It is about what the assistant said.
     pub(super) of_answers: bool,
 }
@@ -84,14 +84,15 @@ impl Question {
         let years = dates::year_of(first)..=dates::year_of(last);
         let is_name = |word: &&str| names.contains(word.strip_suffix("'s").unwrap_or(word));
         let rest: Vec<&str> = cut.iter().map(String::as_str).filter(|word| !is_name(word)).collect();
+        let rarity = words.iter().map(|word| word.rarity).sum::<u64>().max(1);
         Self {
-            rarity: words.iter().map(|word| word.rarity).sum::<u64>().max(1),
+            rarity,
+            window: window(rarity, texts, asks_for_several(&cut)),
             words,
             named,
             vector: direction(&bank.embed().text(&rest.join(" ")).0, bank, open),
             spans: dates::asked_about(text, day, years),
             form: Form::asked(&cut),
-            several: asks_for_several(&cut),
             of_answers: cut.iter().any(|word| matches!(word.as_str(), "you" | "your" | "yours" | "assistant")),
         }
     }
@@ -102,15 +103,20 @@ impl Question {
         name + if self.spans.is_empty() { 0 } else { weights::GIVEN_BY_DATE }
     }
 
-    /// The weight of the sign `window`.
-    pub(super) const fn window(&self) -> i64 {
-        if self.several { weights::WINDOW_OF_SEVERAL } else { weights::WINDOW }
-    }
-
     /// Whether it asks for nothing in particular.
     pub(super) fn is_empty(&self) -> bool {
         self.words.is_empty() && self.named.is_empty() && self.spans.is_empty() && self.vector.iter().all(|x| *x == 0)
     }
+}
+
+/// The weight of the sign `window`. That a whole neighbourhood has the words tells the more, the more words there are: with
+/// the root of how many of the rarest words would tell as much as the question does. Four are many: in scripts that are cut
+/// into pairs of characters a question has dozens of terms.
+fn window(rarity: u64, texts: u64, several: bool) -> i64 {
+    let weight = if several { weights::WINDOW_OF_SEVERAL } else { weights::WINDOW };
+    let rarest = super::bits::log2_milli(texts + 1, 1).max(1);
+    let root = (rarity * 1_000_000 / rarest).min(4_000_000).isqrt();
+    weight * i64::try_from(root).unwrap_or(1_000) / 1_000
 }
 
 /// The speakers that a text names, and the words that name them. A capitalised beginning of a name is a name too.
@@ -211,6 +217,13 @@ mod tests {
             let found = kind_asked_for(&cut).filter(|word| *word != "them");
             assert_eq!(found, kind, "{question}");
         }
+    }
+
+    #[test]
+    fn neighbourhoods_weigh_by_how_much_is_asked_up_to_a_bound() {
+        let bits = |rarest: u64| window(rarest * super::super::bits::log2_milli(1_001, 1), 1_000, false);
+        assert_eq!((bits(1), bits(4), bits(40)), (weights::WINDOW, 2 * weights::WINDOW, 2 * weights::WINDOW));
+        assert!(window(50_000, 1_000, true) < window(50_000, 1_000, false));
     }
 
     #[test]

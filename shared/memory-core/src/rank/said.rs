@@ -28,6 +28,8 @@ pub(super) struct Traits {
     pub(super) length: u32,
     pub(super) tokens: u32,
     pub(super) asks: bool,
+    /// It ends with a question, and so passes the word on.
+    pub(super) ends_asking: bool,
     pub(super) form: Form,
     pub(super) day: i32,
     /// The days that it speaks of.
@@ -54,6 +56,7 @@ impl Said {
             length,
             tokens: u32::try_from(text::tokens(content)).unwrap_or(u32::MAX),
             asks: content.contains(['?', '？', '؟', '¿']),
+            ends_asking: content.trim_end().ends_with(['?', '？', '؟']),
             form: Form::told(content, &spans),
             day,
             spans: spans.into(),
@@ -80,6 +83,7 @@ mod tests {
         assert_eq!(said.traits.length, 5);
         assert!(said.traits.asks && said.traits.form.number && said.traits.answer);
         assert_eq!(said.traits.spans[0].from, -1);
+        assert!(!said.traits.ends_asking && self::said("Dogs! Did you buy one? ").traits.ends_asking);
         assert!(!idle.traits.form.number && !idle.traits.asks && idle.traits.spans.is_empty());
     }
 }

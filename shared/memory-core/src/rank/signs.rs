@@ -2,12 +2,12 @@
 //!
 //! | sign | is |
 //! |---|---|
-//! | window | BM25 (Robertson and Zaragoza 2009) of the text with four neighbours on either side, as a share of the question's rarity |
+//! | window | BM25 (Robertson and Zaragoza 2009) of the text with four neighbours on either side, as a share of the question's rarity, the more of it the more words are asked for, and the less the text itself has of them |
 //! | words | for each word of the question the nearest word of the text, by stem or by vector; the mean, by rarity |
-//! | meaning | cosine of the vectors of question and text, without what all texts of the bank share |
+//! | meaning | cosine of the vectors of question and text, without what all texts of the bank share; ever less for more of it |
 //! | kind | how near a word of the text is to the kind of thing asked for, which it need not name |
 //! | rarity | how rare the words of the text are |
-//! | speaker | the question names who speaks; more for the one it names first |
+//! | speaker | the question names who speaks; more for the one it names first, less where he ends by asking |
 //! | date | the day of the text, or one that it speaks of, is near a day asked about |
 //! | answers | the text just before asks something, and has the question's words (BM25) or its meaning |
 //! | form | a time for a question that asks when, a number, a plan or a place for one that asks for it ([`super::form`]) |
@@ -137,13 +137,14 @@ impl Found {
         now: Timestamp,
     ) -> Signs {
         let own = |weight: i64, milli: u16| weight * i64::from(milli);
+        let words = share(self.words[slot], question);
         [
-            question.window() * share(self.window[slot], question) / 1_000,
-            weights::WORDS * share(self.words[slot], question) / 1_000,
-            weights::MEANING * self.meaning[slot] / 1_000,
+            window(question.window * share(self.window[slot], question) / 1_000, words),
+            weights::WORDS * words / 1_000,
+            meaning(self.meaning[slot]),
             own(weights::KIND, self.kind[slot]),
             weights::RARITY * i64::from(shelf.rare[slot]) / 1_000,
-            entry.speaker.map_or_else(|| self.unnamed(entry), |speaker| self.speakers[speaker as usize]),
+            entry.speaker.map_or_else(|| self.unnamed(entry), |speaker| spoken(self.speakers[speaker as usize], entry)),
             weights::DATE * date(question, entry) / 1_000,
             self.asked_before[slot],
             1_000 * entry.traits.form.points(question.form),
@@ -169,6 +170,23 @@ pub(super) fn listed(entry: &Entry, now: Timestamp) -> Signs {
     signs[11] = own(weights::LISTED_RECENCY, recency(entry.time, now, entry.half_life));
     signs[12] = own(weights::LISTED_REINFORCEMENT, entry.reinforcement);
     signs
+}
+
+/// A parabola up to its top: the first half of a likeness tells more than the second. Below zero there are hardly degrees,
+/// and the more so in a language of which the table knows little. The cosine is in millionths.
+fn meaning(cosine: i64) -> i64 {
+    let above = cosine.clamp(0, weights::MEANING_TOP);
+    weights::MEANING * (above - above * above / (2 * weights::MEANING_TOP) + cosine.min(0) / 2) / 1_000
+}
+
+/// What the text itself says its neighbourhood need not say again. `words` is in millionths.
+fn window(points: i64, words: i64) -> i64 {
+    points - points * words.min(1_000_000) / 1_000 * weights::SAID_ITSELF / 1_000_000
+}
+
+/// Whoever ends with a question passes the word on, and tells less of himself.
+fn spoken(points: i64, entry: &Entry) -> i64 {
+    if entry.traits.ends_asking { (points - 1_000 * weights::ASKING).max(0) } else { points }
 }
 
 /// The share of the question's rarity, in millionths.
@@ -226,6 +244,19 @@ fn ended(entry: &Entry, now: Timestamp) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn more_likeness_is_better_and_ever_less_so_up_to_its_top() {
+        let points: Vec<i64> = (-10..=10).map(|tenth| meaning(tenth * 100_000)).collect();
+        assert!(points.is_sorted() && points[0] < 0 && points[10] == 0);
+        assert!(points[12] - points[11] < points[11] && points[19] == points[20]);
+    }
+
+    #[test]
+    fn a_neighbourhood_tells_less_of_a_text_that_has_the_words_itself() {
+        assert!(window(1_000_000, 1_000_000) > 0 && window(1_000_000, 1_000_000) < window(1_000_000, 500_000));
+        assert_eq!(window(1_000_000, 0), 1_000_000);
+    }
 
     #[test]
     fn more_of_a_word_is_better_and_ever_less_so() {

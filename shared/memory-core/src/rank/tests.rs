@@ -73,17 +73,7 @@ fn bank() -> Bank {
 }
 
 fn query(text: &str) -> Query {
-    Query {
-        text: text.to_owned(),
-        limit: 10,
-        min_score: 0,
-        kinds: Vec::new(),
-        filter: None,
-        agent_id: None,
-        session_id: None,
-        valid_at: None,
-        include_working_memory: true,
-    }
+    Query::new(text, 10)
 }
 
 fn turn(value: serde_json::Value) -> Turn {
@@ -120,6 +110,27 @@ fn the_memory_with_the_questions_words_is_first_and_its_parts_sum_to_its_score()
         assert!(texts(&hits)[0].contains(expected), "{question}: {:?}", texts(&hits));
         assert!(hits[0].parts.sum() <= 1_000 && hits[0].parts.get("words") > 0);
         assert_eq!(hits[0].parts.sum(), hits[0].parts.named().iter().map(|(_, part)| *part).sum::<u16>());
+    }
+}
+
+#[test]
+fn of_two_as_old_what_ages_slowly_is_first_and_what_is_critical_hardly_ages() {
+    let aged = |number: u64, text: &str, days: u16, critical: bool| {
+        let Row::Memory(mut memory) = memory(number, text, 90, 300) else { unreachable!("it is one") };
+        (memory.half_life_days, memory.critical) = (days, critical);
+        Row::Memory(memory)
+    };
+    // Whichever of them has the smaller id.
+    for [fast, slow, critical] in [[0, 1, 2], [1, 0, 2], [2, 1, 0]] {
+        let rows = [
+            aged(fast, "fast: we ate soup.", 5, false),
+            aged(slow, "slow: we ate soup.", 900, false),
+            aged(critical, "critical: we ate soup.", 5, true),
+        ];
+        let bank = Bank::load(StepNumber::FIRST, rows);
+        let found = texts(&rank(&query("soup"), &bank, &[], now()));
+        let first: Vec<&str> = found.iter().filter_map(|text| text.split(':').next()).collect();
+        assert_eq!(first, ["critical", "slow", "fast"]);
     }
 }
 
