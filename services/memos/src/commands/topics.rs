@@ -9,7 +9,7 @@ use anyhow::Context;
 use event_log::EventLog;
 use event_log::kafka::KafkaLog;
 use event_log::kafka::topics::{self, Finding, State};
-use keyring::{RootSource, root};
+use keyring::{RootError, RootSource, root};
 
 use crate::cli::TopicsArgs;
 use crate::settings::Settings;
@@ -52,9 +52,20 @@ fn begin_keys(settings: &Settings, log: &Arc<dyn EventLog>, out: &mut impl Write
         && !file.exists()
         && !kafka_keys::has_begun(&**log)?
     {
-        let root = root::init(file)?;
-        writeln!(out, "made the root key {} in {}: copy that file to every service", root.name(), file.display())?;
-        writeln!(out, "Without it nothing that memos keeps can be read: keep a copy in a safe place.")?;
+        match root::init(file) {
+            Ok(root) => {
+                writeln!(
+                    out,
+                    "made the root key {} in {}: copy that file to every service",
+                    root.name(),
+                    file.display()
+                )?;
+                writeln!(out, "Without it nothing that memos keeps can be read: keep a copy in a safe place.")?;
+            }
+            // Another process was first.
+            Err(RootError::Exists { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
     let (_, follower) = kafka_keys::open(settings, log, [])?;
     follower.stop().context("read the keys of the log")

@@ -19,6 +19,9 @@ const PRODUCERS: u64 = 3;
 const USERS_EACH: usize = 12;
 /// How long a producer waits for an answer: less than it takes until somebody else has taken over.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a producer waits between two batches once a round has the events it asked for: harm is done under load, and what
+/// takes long must not pile up more than the rest of the test can look at.
+const PACE: Duration = Duration::from_millis(300);
 /// The inlet of [`super::chaos`]'s settings.
 const INLET: &str = "events";
 
@@ -64,6 +67,8 @@ pub(crate) fn producers(seed: u64, name: &str) -> Vec<Producer> {
 struct Traffic<'a> {
     gateways: Vec<Gateway>,
     acknowledged: &'a AtomicU64,
+    /// How many events the rounds have asked for.
+    wanted: &'a AtomicU64,
     over: &'a AtomicBool,
 }
 
@@ -72,10 +77,11 @@ impl Traffic<'_> {
     fn run(&self, producer: &mut Producer) {
         for gateway in self.gateways.iter().cycle() {
             while !self.over.load(Ordering::SeqCst) {
-                match producer.next(gateway) {
-                    Ok(count) => self.acknowledged.fetch_add(count, Ordering::SeqCst),
-                    Err(_) => break,
-                };
+                let Ok(count) = producer.next(gateway) else { break };
+                let acknowledged = self.acknowledged.fetch_add(count, Ordering::SeqCst) + count;
+                if acknowledged >= self.wanted.load(Ordering::SeqCst) {
+                    std::thread::park_timeout(PACE);
+                }
             }
             if self.over.load(Ordering::SeqCst) {
                 return;
@@ -92,7 +98,7 @@ pub(crate) fn under_load(
     producers: &mut [Producer],
     mut rounds: impl FnMut(&mut Cluster, &dyn Fn(u64)),
 ) {
-    let (acknowledged, over) = (AtomicU64::new(0), AtomicBool::new(false));
+    let (acknowledged, wanted, over) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
     let gateways: Vec<Gateway> = (cluster.servers.iter())
         .filter(|(name, _)| name.starts_with("gateway"))
         .map(|(_, server)| {
@@ -106,12 +112,13 @@ pub(crate) fn under_load(
             let mut gateways = gateways.clone();
             let place = number % gateways.len();
             gateways.rotate_left(place);
-            let traffic = Traffic { gateways, acknowledged: &acknowledged, over: &over };
+            let traffic = Traffic { gateways, acknowledged: &acknowledged, wanted: &wanted, over: &over };
             scope.spawn(move || traffic.run(producer));
         }
         let new = |count: u64| {
-            let before = acknowledged.load(Ordering::SeqCst);
-            let enough = || acknowledged.load(Ordering::SeqCst) >= before + count;
+            let enough = acknowledged.load(Ordering::SeqCst) + count;
+            wanted.store(enough, Ordering::SeqCst);
+            let enough = || acknowledged.load(Ordering::SeqCst) >= enough;
             wait_until(DEADLINE, &format!("{count} more events are acknowledged"), enough);
         };
         // The producers end whatever becomes of the rounds, or a failure would hang here.
