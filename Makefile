@@ -17,13 +17,16 @@ STAGE := @deploy/stages.sh run
 # More flags for the program that `make up` and `make bench` start: make up ARGS="--help"
 ARGS ?=
 
+# Which of the worked scenarios runs: support, health, education, assistant or wellbeing.
+NAME ?= support
+
 # Conversations with questions, for `make quality`; one file or several.
 DATA ?= load-tests/data/quality.json load-tests/data/languages.json
 
 .DEFAULT_GOAL := help
 # Cargo takes all processors by itself, and the times of stages that overlap would mean nothing.
 .NOTPARALLEL:
-.PHONY: help up cluster build fmt lint lint-stages test test-long test-stages bench bench-kafka bench-sealing quality
+.PHONY: help up cluster build fmt lint lint-stages test test-long test-stages scenario bench bench-kafka bench-sealing quality
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -61,6 +64,9 @@ test-long: ## the same with full counts, then on one core within 256 MiB, and a 
 	$(STAGE) edge env MEMOS_TEST_EDGE=1 cargo test $(PROFILE) -p memos --test spine -- --skip cluster
 	$(STAGE) aarch64 deploy/cross-check.sh
 	@deploy/stages.sh end
+
+scenario: ## a worked scenario against a running memos: make scenario NAME=support ARGS=http://127.0.0.1:8888
+	@cargo run --quiet $(PROFILE) -p memos-client --example $(NAME) -- $(ARGS)
 
 bench: build ## open-loop load for a minute against a memos of its own: make bench ARGS="--rate 1000"
 	@cargo build $(PROFILE) -p load-tests

@@ -47,24 +47,10 @@ fn memories(conversations: &[Conversation], count: usize) -> Vec<Row> {
     (0..count).map(one).collect()
 }
 
-fn query(text: &str) -> Query {
-    Query {
-        text: text.to_owned(),
-        limit: 10,
-        min_score: 0,
-        kinds: Vec::new(),
-        filter: None,
-        agent_id: None,
-        session_id: None,
-        valid_at: None,
-        include_working_memory: true,
-    }
-}
-
 fn recall(criterion: &mut Criterion) {
     let conversations = conversations();
     let questions = conversations.iter().flat_map(|conversation| &conversation.questions).step_by(3).take(QUESTIONS);
-    let queries: Vec<Query> = questions.map(|question| query(&question.text)).collect();
+    let queries: Vec<Query> = questions.map(|question| Query::new(&question.text, 10)).collect();
     let now = Timestamp::from_seconds(1_800_000_000);
     let mut group = criterion.benchmark_group("recall");
     group.sample_size(20);

@@ -121,17 +121,7 @@ fn ask(conversation: &Conversation, bank: &Bank) -> BTreeMap<usize, Found> {
     let now = Timestamp::from_seconds(last + DAY);
     let asked = conversation.questions.iter().filter(|question| question.category != UNANSWERABLE);
     let found = asked.map(|question| {
-        let query = Query {
-            text: question.text.clone(),
-            limit: 200,
-            min_score: 0,
-            kinds: Vec::new(),
-            filter: None,
-            agent_id: None,
-            session_id: None,
-            valid_at: None,
-            include_working_memory: true,
-        };
+        let query = Query::new(&question.text, 200);
         let hits = rank::rank(&query, bank, &[], now);
         let mut ranked: Vec<String> = Vec::new();
         for hit in &hits {

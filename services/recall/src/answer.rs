@@ -80,7 +80,9 @@ fn parts(parts: &Parts) -> BTreeMap<String, f64> {
 
 /// What a forget would take of what is shown now.
 pub(crate) fn preview(view: &View, subject: Handle, scope: &Scope) -> ForgetPreview {
-    let masks = Masks::of(&view.turns);
+    let masks = Masks::of(&view.turns, &view.bank);
+    // As the step will do it.
+    let scope = &scope.with_sources(&view.bank);
     let taken = |memory: &&Memory| !masks.forget(memory) && scope.hides(memory);
     let memories: Vec<MemoryId> = view.bank.memories().filter(taken).map(|memory| memory.id).collect();
     let turns = view.turns.iter().filter(|turn| turn.event.is_turn() && scope.takes(subject, turn));
@@ -96,7 +98,7 @@ pub(crate) fn preview(view: &View, subject: Handle, scope: &Scope) -> ForgetPrev
 /// What a subject is like, without what is about to be forgotten.
 pub(crate) fn profile(subject: &Subject, view: &View, at: Option<Timestamp>) -> ProfileView {
     let now = at.unwrap_or_else(now);
-    ProfileView::of(subject, &profile::of(&view.bank, &Masks::of(&view.turns), now), now)
+    ProfileView::of(subject, &profile::of(&view.bank, &Masks::of(&view.turns, &view.bank), now), now)
 }
 
 /// One page of a subject's memories, latest event first. The cursor names the last memory of the page before.
@@ -104,7 +106,7 @@ pub(crate) fn page(request: &ListRequest, subject: &Subject, view: &View) -> Res
     let filter = request.filters.as_ref().map(Filter::parse).transpose().map_err(|error| invalid(error.to_string()))?;
     let after = request.cursor.as_deref().map(cursor).transpose()?;
     let now = now();
-    let masks = Masks::of(&view.turns);
+    let masks = Masks::of(&view.turns, &view.bank);
     let wanted = |memory: &&Memory| {
         (request.include_inactive || memory.is_live(now))
             && !masks.hide(memory)

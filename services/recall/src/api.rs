@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use embedding::BuiltIn;
-use event_log::{Offset, Topic};
+use event_log::{Offset, Topic, now};
 use memory_core::forget::Scope;
 use memory_core::subject::TenantTag;
 use memory_core::{
@@ -277,7 +277,7 @@ impl Recall {
         // What is to be forgotten is hidden whenever that was said.
         let forgets = |turn: &Turn| turn.event.control.as_deref().is_some_and(|control| control.forgets().is_some());
         turns.retain(|turn| turn.arrived <= at || forgets(turn));
-        Ok(View { bank: Arc::new(rows.as_of(subject, at).ranked_bank(&BuiltIn)), turns, ..view })
+        Ok(View { bank: Arc::new(rows.as_of(subject, at, now()).ranked_bank(&BuiltIn)), turns, ..view })
     }
 
     fn position_at(&self, partition: event_log::Partition, folded: Offset) -> Position {

@@ -129,16 +129,25 @@ impl Conversation {
         turns
     }
 
+    /// Every turn that no step covers, and maybe some that one does.
+    fn all_turns(&self) -> impl Iterator<Item = &Turn> {
+        self.pending.iter().flat_map(|window| &window.turns).chain(self.memory.window())
+    }
+
+    /// Whether a forget may be among the turns that no step covers.
+    pub(crate) fn has_forget(&self) -> bool {
+        self.all_turns().any(|turn| turn.event.control.as_deref().is_some_and(|control| control.forgets().is_some()))
+    }
+
     /// Whether a later event forgets this one, and only the step is missing that takes it away.
     pub(crate) fn forgets(&self, event: &EventId) -> bool {
-        let turns = || self.pending.iter().flat_map(|window| &window.turns).chain(self.memory.window());
         let subject = self.memory.state().subject;
         let forgets = |later: &Turn, turn: &Turn| {
             let control = later.event.control.as_deref().filter(|control| control.forgets().is_some());
             later.seq > turn.seq && control.is_some_and(|control| takes(control, subject, turn))
         };
-        let mut named = turns().filter(|turn| turn.event.id == *event);
-        named.any(|turn| turns().any(|later| forgets(later, turn)))
+        let mut named = self.all_turns().filter(|turn| turn.event.id == *event);
+        named.any(|turn| self.all_turns().any(|later| forgets(later, turn)))
     }
 
     /// [`shown_from`] of what is folded.

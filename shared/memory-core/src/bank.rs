@@ -7,13 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::consolidation::Owner;
 use crate::ids::{Generation, MemoryId, Seq, StepNumber};
-use crate::index::{Index, Posting, Slot};
+use crate::index::{Index, Slot};
 use crate::lists::{Listed, Lists};
 use crate::memory::Memory;
 use crate::rank::Shelves;
-use crate::similar::Signature;
+use crate::similar::{Signature, jaccard};
 use crate::step::{Body, Change, Row, RowKey, Step, SubjectRow};
-use crate::text::Analyzer;
+use crate::text;
 use crate::text::lexis::Lexicon;
 use crate::time::Timestamp;
 use crate::vector::Embed;
@@ -41,11 +41,9 @@ impl Bank {
     #[must_use]
     pub fn load(next_step: StepNumber, rows: impl IntoIterator<Item = Row>) -> Self {
         let mut bank = Self { next_step, ..Self::default() };
-        let mut analyzer = Analyzer::default();
         for row in rows {
-            bank.put(row, &mut analyzer);
+            bank.put(row);
         }
-        bank.index.settle();
         bank
     }
 
@@ -80,12 +78,11 @@ impl Bank {
         }
         match &step.body {
             Body::Changes { changes, .. } => {
-                let mut analyzer = Analyzer::default();
                 let mut lexicon = Lexicon::default();
                 for change in changes {
                     match change {
                         Change::Put(row) => {
-                            self.put(row.clone(), &mut analyzer);
+                            self.put(row.clone());
                             self.shelve(row, &mut lexicon);
                         }
                         Change::Delete(key) => self.delete(key),
@@ -95,7 +92,6 @@ impl Bank {
             // A snapshot restates what the bank already holds. One that erases replaces it: see [`Bank::is_replaced_by`].
             Body::Snapshot { .. } => {}
         }
-        self.index.settle();
         if let Some(shelf) = &mut self.shelf {
             shelf.settle();
         }
@@ -114,10 +110,10 @@ impl Bank {
         self.subject.as_ref().and_then(|subject| subject.forgotten)
     }
 
-    fn put(&mut self, row: Row, analyzer: &mut Analyzer) {
+    fn put(&mut self, row: Row) {
         match row {
             Row::Subject(subject) => self.subject = Some(subject),
-            Row::Memory(memory) => self.put_memory(memory, analyzer),
+            Row::Memory(memory) => self.put_memory(memory),
             Row::Revision(_) | Row::Source(_) | Row::Window(_) | Row::Rules(_) | Row::Fate(_) => {}
         }
     }
@@ -131,7 +127,7 @@ impl Bank {
         }
     }
 
-    fn put_memory(&mut self, memory: Memory, analyzer: &mut Analyzer) {
+    fn put_memory(&mut self, memory: Memory) {
         self.unlist(memory.id);
         self.lists.put(&memory);
         self.by_expiry.extend(memory.expiry().map(|end| (end, memory.id)));
@@ -140,12 +136,13 @@ impl Bank {
                 self.weight -= old.weight();
                 slot
             }
-            Some((slot, old)) => {
-                self.weight -= old.weight();
-                self.index.remove(slot);
-                self.index.insert(&memory.text, analyzer)
+            known => {
+                if let Some((slot, old)) = known {
+                    self.weight -= old.weight();
+                    self.index.remove(slot, &text::distinct_terms(&old.text));
+                }
+                self.index.insert(&text::distinct_terms(&memory.text))
             }
-            None => self.index.insert(&memory.text, analyzer),
         };
         if self.by_slot.len() <= slot.place() {
             self.by_slot.resize(slot.place() + 1, None);
@@ -170,22 +167,19 @@ impl Bank {
     }
 
     /// The memories on a list, by id.
-    pub fn listed<'a>(&'a self, list: &Listed) -> impl Iterator<Item = &'a Memory> + use<'a> {
+    pub fn listed<'a>(&'a self, list: Listed) -> impl Iterator<Item = &'a Memory> + use<'a> {
         self.lists.on(list).filter_map(|id| self.get(id))
     }
 
-    pub(crate) fn ids_on(&self, list: &Listed) -> impl Iterator<Item = MemoryId> + use<'_> {
+    pub(crate) fn ids_on(&self, list: Listed) -> impl Iterator<Item = MemoryId> + use<'_> {
         self.lists.on(list)
     }
 
     fn delete(&mut self, key: &RowKey) {
-        if let RowKey::Memory(id) = key {
-            self.unlist(*id);
-        }
-        if let RowKey::Memory(id) = key
-            && let Some((slot, memory)) = self.memories.remove(id)
-        {
-            self.index.remove(slot);
+        let RowKey::Memory(id) = key else { return };
+        self.unlist(*id);
+        if let Some((slot, memory)) = self.memories.remove(id) {
+            self.index.remove(slot, &text::distinct_terms(&memory.text));
             if let Some(shelf) = &mut self.shelf {
                 shelf.remove(slot.place());
             }
@@ -250,44 +244,48 @@ impl Bank {
     #[must_use]
     pub fn weight(&self) -> usize {
         let ranked = self.shelf.as_ref().map_or(0, |shelf| shelf.weight());
-        512 + self.weight + self.index.weight() + 96 * self.memories.len() + ranked
+        512 + self.weight
+            + self.lists.weight()
+            + 48 * self.by_expiry.len()
+            + self.index.weight()
+            + 96 * self.memories.len()
+            + ranked
     }
 
-    /// The memory that is most like `signature` among those that `eligible` lets through, if it is at least
-    /// `merge_at` (0..=1000) alike. Of equals the one with the smallest id.
+    /// The memory that is most like `signature` among those that `eligible` lets through, and how alike, if that is at
+    /// least `merge_at` (0..=1000). Of equals the one with the smallest id.
     #[must_use]
     pub fn most_alike(
         &self,
         signature: &Signature,
         merge_at: u16,
         eligible: impl Fn(&Memory) -> bool,
-    ) -> Option<MemoryId> {
+    ) -> Option<(u16, MemoryId)> {
         let mut best: Option<(u16, MemoryId)> = None;
-        for slot in self.sharing_terms(signature, merge_at) {
-            let Some(memory) = self.at(slot).filter(|memory| eligible(memory)) else { continue };
-            let likeness = signature.likeness_to(&memory.text);
+        for (slot, shared) in self.sharing_terms(signature, merge_at) {
+            let likeness = jaccard(shared, signature.terms.len(), self.index.size(slot) as usize);
+            let Some(memory) = self.at(slot).filter(|_| likeness >= merge_at) else { continue };
             let better = best.is_none_or(|(most, id)| likeness > most || likeness == most && memory.id < id);
-            if likeness >= merge_at && better {
+            if better && eligible(memory) && signature.may_be_like(&memory.text) {
                 best = Some((likeness, memory.id));
             }
         }
-        best.map(|(_, id)| id)
+        best
     }
 
-    /// The slots of every text that could reach `merge_at`. To share m of n terms with the signature, a text must
-    /// have at least one of its n − m + 1 rarest terms (prefix filtering; Chaudhuri, Ganti, Kaushik 2006). Those are then
-    /// counted, which is far cheaper than reading their texts.
-    fn sharing_terms(&self, signature: &Signature, merge_at: u16) -> Vec<Slot> {
-        let mut postings: Vec<&[Posting]> = signature.terms.iter().map(|term| self.index.postings(*term)).collect();
-        postings.sort_by_key(|having| having.len());
-        let needed = (postings.len() * usize::from(merge_at)).div_ceil(1_000).max(1);
-        let prefix = postings.len().saturating_sub(needed) + 1;
-        let mut slots: Vec<Slot> =
-            postings.iter().take(prefix).copied().flatten().map(|posting| posting.slot).collect();
+    /// The slots of every text that could reach `merge_at`, and how many terms of the signature it has. To share m of n terms
+    /// with the signature, a text must have at least one of its n − m + 1 rarest terms (prefix filtering; Chaudhuri,
+    /// Ganti, Kaushik 2006).
+    fn sharing_terms(&self, signature: &Signature, merge_at: u16) -> Vec<(Slot, usize)> {
+        let mut having: Vec<&[Slot]> = signature.terms.iter().map(|term| self.index.having(*term)).collect();
+        having.sort_by_key(|slots| slots.len());
+        let needed = (having.len() * usize::from(merge_at)).div_ceil(1_000).max(1);
+        let prefix = having.len().saturating_sub(needed) + 1;
+        let mut slots: Vec<Slot> = having.iter().take(prefix).copied().flatten().copied().collect();
         slots.sort_unstable();
         slots.dedup();
-        let has = |having: &&&[Posting], slot: &Slot| having.binary_search_by_key(slot, |posting| posting.slot).is_ok();
-        slots.retain(|slot| postings.iter().filter(|having| has(having, slot)).count() >= needed);
-        slots
+        let shared = |slot: &Slot| having.iter().filter(|slots| slots.binary_search(slot).is_ok()).count();
+        let counted = slots.into_iter().map(|slot| (slot, shared(&slot)));
+        counted.filter(|(_, shared)| *shared >= needed).collect()
     }
 }

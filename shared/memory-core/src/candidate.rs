@@ -167,7 +167,14 @@ fn lesson(turns: &[Turn], place: usize, content: &str, corrects: bool) -> Option
     } else {
         return None;
     };
-    let is_task = |turn: &&Turn| turn.event.role == Role::User && turn.event.is_turn() && turn.unkept.is_none();
+    let is_task = |task: &&Turn| {
+        let (event, own) = (&task.event, &turn.event);
+        event.role == Role::User
+            && event.is_turn()
+            && task.unkept.is_none()
+            && event.session_id == own.session_id
+            && event.speaker == own.speaker
+    };
     let task = turns[..place - 1].iter().rev().find(is_task)?;
     let asked = text::beginning(&task.event.content.text(), QUOTE_BYTES_MAX);
     // A correction says itself what is right; of the others the answer says what it was.

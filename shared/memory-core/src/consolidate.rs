@@ -27,6 +27,7 @@ mod session;
 #[cfg(test)]
 mod tests;
 
+use evict::REMOVED_MAX;
 use overlay::Overlay;
 
 /// The salience of what somebody asked to be remembered.
@@ -38,7 +39,8 @@ const DAY_SECONDS: i64 = 24 * 3_600;
 /// The window must begin at [`Bank::next`]; the caller has seen to that.
 #[must_use]
 pub fn consolidate(bank: &Bank, window: &Consolidation, consumed: Option<Consumed>) -> Step {
-    let mut draft = Draft { bank: Overlay::new(bank), window, changes: Vec::new(), kept: BTreeSet::new() };
+    let mut draft =
+        Draft { bank: Overlay::new(bank), window, changes: Vec::new(), kept: BTreeSet::new(), removable: REMOVED_MAX };
     draft.expire(bank);
     for turn in &window.turns {
         draft.fold(turn);
@@ -54,6 +56,8 @@ struct Draft<'a> {
     changes: Vec<Change>,
     /// The turns of the window that are kept as sources.
     kept: BTreeSet<Seq>,
+    /// How many more memories may go.
+    removable: usize,
 }
 
 impl Draft<'_> {
@@ -143,26 +147,59 @@ impl Draft<'_> {
         memory.updated_at = memory.updated_at.max(turn.arrived);
         memory.salience = memory.salience.max(repeat.salience);
         memory.pinned |= repeat.pinned;
-        if memory.sources.len() < SOURCES_MAX {
-            memory.sources.push(Source::of(turn));
-            self.put_source(turn);
-        }
+        memory.critical |= repeat.critical;
+        self.add_source(turn, &mut memory);
         self.put_memory(memory);
         Fate::Merged(id)
+    }
+
+    /// Makes a turn a source of a memory. Of too many the second goes, never the one that the memory began with.
+    fn add_source(&mut self, turn: &Turn, memory: &mut Memory) {
+        if memory.sources.len() >= SOURCES_MAX {
+            let dropped = memory.sources.remove(1);
+            let is_used =
+                |other: &Memory| other.id != memory.id && other.sources.iter().any(|source| source.seq == dropped.seq);
+            if !self.bank.memories().any(is_used) {
+                self.changes.push(Change::Delete(RowKey::Source(dropped.seq)));
+            }
+        }
+        memory.sources.push(Source::of(turn));
+        self.put_source(turn);
     }
 
     fn correct(&mut self, turn: &Turn, id: MemoryId, text: &str) -> Fate {
         let Some(mut memory) = self.bank.get(id).cloned() else { return Fate::NoSuchMemory };
         let before = std::mem::replace(&mut memory.text, text.to_owned());
-        // The source of the current words is never one that falls off the list.
-        if memory.sources.len() >= SOURCES_MAX {
-            let dropped = memory.sources.remove(1);
-            self.changes.push(Change::Delete(RowKey::Source(dropped.seq)));
+        self.add_source(turn, &mut memory);
+        self.read_again(&mut memory);
+        let derived = |known: &&Memory| {
+            known.part_of == Some(id)
+                && known.status == Status::Active
+                && !matches!(known.kind, Kind::Pattern | Kind::Summary)
+        };
+        let derived: Vec<Memory> = self.bank.memories().filter(derived).cloned().collect();
+        for mut known in derived {
+            // It was read out of words that were wrong, so it never held.
+            known.status = Status::Superseded;
+            known.superseded_by = Some(id);
+            known.valid_to = Some(known.valid_from);
+            self.put_revised(turn, known.text.clone(), known);
         }
-        memory.sources.push(Source::of(turn));
-        self.put_source(turn);
         self.put_revised(turn, before, memory);
         Fate::Merged(id)
+    }
+
+    /// Reads out of a memory's words what is known of it beside them.
+    fn read_again(&self, memory: &mut Memory) {
+        memory.entities = extract::entities(&memory.text);
+        memory.critical |= salience::is_critical(&memory.text, &self.window.rules);
+        match memory.kind {
+            Kind::Episode => memory.emotion = felt(&memory.text),
+            Kind::Fact | Kind::Preference => {
+                memory.attribute = derive::stated(memory.kind, &memory.text).and_then(|stated| stated.attribute);
+            }
+            Kind::Lesson | Kind::Pattern | Kind::Summary => {}
+        }
     }
 
     fn hear(&mut self, turn: &Turn, ids: &[MemoryId], useful: bool) -> Fate {
@@ -259,6 +296,8 @@ fn felt(text: &str) -> Option<Emotion> {
 fn may_merge(new: &Memory, known: &Memory) -> bool {
     known.status == Status::Active
         && known.part_of.is_none()
+        // What holds no longer, said again, holds anew.
+        && known.valid_to.is_none()
         && known.kind == new.kind
         && known.origin == new.origin
         && known.speaker == new.speaker

@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::bank::Bank;
 use crate::consolidation::Consolidation;
 use crate::event::Origin;
 use crate::ids::{EventId, Generation, MemoryId, ReceiptId, Seq};
@@ -85,6 +86,16 @@ impl Scope {
             }
             Self::Matching(matching) => matching.matches(event.session_id.as_ref(), event.origin, event.time),
         }
+    }
+
+    /// The same, with the events that the memories it names were made of: those go with them, and take what else was made of
+    /// them along.
+    #[must_use]
+    pub fn with_sources(&self, bank: &Bank) -> Self {
+        let Self::These { memories, events } = self else { return self.clone() };
+        let named = memories.iter().filter_map(|id| bank.get(*id)).flat_map(|memory| &memory.sources);
+        let events = events.iter().chain(named.map(|source| &source.event_id)).cloned().collect();
+        Self::These { memories: memories.clone(), events }
     }
 
     /// Whether a memory from before it is hidden until the forget is done. One that also has other sources may come back

@@ -1,132 +1,91 @@
 //! An exact index over the memories of one subject: which texts have which terms.
 //!
-//! A bank holds thousands of memories, not millions, and most subjects have a dozen. So the index is one sorted list of
-//! 16-byte postings: it is small, quick to build, and a term's postings are a slice of it. It serves both the search for
-//! near-duplicates ([`crate::consolidate()`]) and ranking ([`crate::rank`]).
+//! It serves the search for near-duplicates ([`crate::consolidate()`]); ranking keeps what it needs itself
+//! ([`crate::rank`]). So it knows whether a text has a term, not how often.
 
-use crate::text::{Analyzer, Term};
+use std::collections::BTreeMap;
+
+use crate::text::Term;
 
 /// A text's place in the index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Slot(u32);
 
-/// A term of a text, and how often the text has it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Posting {
-    term: Term,
-    pub slot: Slot,
-    pub count: u16,
-}
-
 /// Terms of texts, addressed by slots.
 #[derive(Clone, Debug, Default)]
 pub struct Index {
-    /// In order, once [`Index::settle`] was called after the last insertion.
-    postings: Vec<Posting>,
-    lengths: Vec<Option<u32>>,
+    /// Each list ascending and never empty.
+    having: BTreeMap<Term, Vec<Slot>>,
+    /// How many terms the text of each slot has; `None` where there is no text.
+    sizes: Vec<Option<u32>>,
     free: Vec<Slot>,
-    live: u32,
-    total_length: u64,
+    /// The sum of all lists' lengths.
+    held: usize,
 }
 
 impl Index {
-    /// Adds a text; returns its slot. It is found after the next [`Index::settle`].
-    pub fn insert(&mut self, content: &str, analyzer: &mut Analyzer) -> Slot {
-        let terms = analyzer.terms(content);
-        let length = u32::try_from(terms.len()).unwrap_or(u32::MAX);
+    /// Adds a text with these distinct terms; returns its slot.
+    pub(crate) fn insert(&mut self, terms: &[Term]) -> Slot {
+        let size = Some(u32::try_from(terms.len()).unwrap_or(u32::MAX));
         let slot = if let Some(slot) = self.free.pop() {
-            self.lengths[slot.0 as usize] = Some(length);
+            self.sizes[slot.place()] = size;
             slot
         } else {
-            self.lengths.push(Some(length));
-            Slot(u32::try_from(self.lengths.len() - 1).expect("a bank is far smaller than 2^32"))
+            self.sizes.push(size);
+            Slot(u32::try_from(self.sizes.len() - 1).expect("a bank is far smaller than 2^32"))
         };
-        let counted = counted(terms).into_iter().map(|(term, count)| Posting { term, slot, count });
-        self.postings.extend(counted);
-        self.live += 1;
-        self.total_length += u64::from(length);
+        for term in terms {
+            let having = self.having.entry(*term).or_default();
+            if let Err(place) = having.binary_search(&slot) {
+                having.insert(place, slot);
+                self.held += 1;
+            }
+        }
         slot
     }
 
-    /// Puts what was inserted in its place. The sort is one that is quick on a long ordered run with a short tail.
-    pub fn settle(&mut self) {
-        self.postings.sort();
-        if self.postings.capacity() > self.postings.len() + self.postings.len() / 4 {
-            self.postings.shrink_to(self.postings.len() + self.postings.len() / 8);
+    /// Removes the text at `slot`, which has these terms.
+    pub(crate) fn remove(&mut self, slot: Slot, terms: &[Term]) {
+        if self.sizes[slot.place()].take().is_none() {
+            return;
         }
-    }
-
-    /// Removes the text at `slot`.
-    pub fn remove(&mut self, slot: Slot) {
-        let Some(length) = self.lengths[slot.0 as usize].take() else { return };
-        self.postings.retain(|posting| posting.slot != slot);
-        self.live -= 1;
-        self.total_length -= u64::from(length);
+        for term in terms {
+            let Some(having) = self.having.get_mut(term) else { continue };
+            if let Ok(place) = having.binary_search(&slot) {
+                having.remove(place);
+                self.held -= 1;
+            }
+            if having.is_empty() {
+                self.having.remove(term);
+            }
+        }
         self.free.push(slot);
     }
 
-    /// The texts that have the term.
+    /// The texts that have the term, ascending.
     #[must_use]
-    pub fn postings(&self, term: Term) -> &[Posting] {
-        debug_assert!(self.postings.is_sorted(), "somebody inserted and did not settle");
-        let start = self.postings.partition_point(|posting| posting.term < term);
-        let length = self.postings[start..].partition_point(|posting| posting.term == term);
-        &self.postings[start..start + length]
+    pub fn having(&self, term: Term) -> &[Slot] {
+        self.having.get(&term).map_or(&[], Vec::as_slice)
     }
 
-    /// How many texts there are.
+    /// The number of distinct terms of the text at `slot`.
     #[must_use]
-    pub const fn live(&self) -> u32 {
-        self.live
-    }
-
-    /// The number of terms of the text at `slot`.
-    #[must_use]
-    pub fn length(&self, slot: Slot) -> u32 {
-        self.lengths.get(slot.0 as usize).copied().flatten().unwrap_or(0)
-    }
-
-    /// The mean number of terms of a text, in 1/1000; at least 1.
-    #[must_use]
-    pub fn mean_length_milli(&self) -> u64 {
-        (self.total_length * 1_000 / u64::from(self.live.max(1))).max(1)
-    }
-
-    /// Every slot that holds a text.
-    pub fn live_slots(&self) -> impl Iterator<Item = Option<Slot>> + '_ {
-        let slots = self.lengths.iter().zip(0..);
-        slots.map(|(length, slot)| length.map(|_| Slot(slot)))
-    }
-
-    /// One past the highest slot ever used.
-    #[must_use]
-    pub const fn slots(&self) -> usize {
-        self.lengths.len()
+    pub fn size(&self, slot: Slot) -> u32 {
+        self.sizes.get(slot.place()).copied().flatten().unwrap_or(0)
     }
 
     /// Roughly how many bytes it takes in RAM.
     #[must_use]
-    pub const fn weight(&self) -> usize {
-        self.postings.capacity() * size_of::<Posting>() + self.lengths.capacity() * size_of::<Option<u32>>()
+    pub fn weight(&self) -> usize {
+        // A list has room for a few more, and an allocation of its own.
+        64 * self.having.len() + 6 * self.held + self.sizes.capacity() * size_of::<Option<u32>>()
     }
 }
 
 impl Slot {
-    /// The slot as a place in a list of [`Index::slots`] entries.
+    /// The slot as a place in a list that has one for each.
     #[must_use]
     pub const fn place(self) -> usize {
         self.0 as usize
     }
-}
-
-fn counted(mut terms: Vec<Term>) -> Vec<(Term, u16)> {
-    terms.sort_unstable();
-    let mut counted: Vec<(Term, u16)> = Vec::with_capacity(terms.len());
-    for term in terms {
-        match counted.last_mut() {
-            Some((last, count)) if *last == term => *count = count.saturating_add(1),
-            Some(_) | None => counted.push((term, 1)),
-        }
-    }
-    counted
 }

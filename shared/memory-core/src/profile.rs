@@ -54,7 +54,7 @@ pub struct Profile<'a> {
 
 /// The profile of the subject whose bank this is, as of `now`. `masks` are those of the turns that no step covers yet.
 #[must_use]
-pub fn of<'a>(bank: &'a Bank, masks: &Masks<'_>, now: Timestamp) -> Profile<'a> {
+pub fn of<'a>(bank: &'a Bank, masks: &Masks, now: Timestamp) -> Profile<'a> {
     let counts = |memory: &&Memory| memory.is_live(now) && memory.event_time <= now && !masks.hide(memory);
     let known: Vec<&Memory> = bank.memories().filter(counts).collect();
     let valid = |memory: &&Memory| memory.valid_from <= now && memory.valid_to.is_none_or(|end| now < end);

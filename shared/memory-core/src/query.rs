@@ -22,3 +22,21 @@ pub struct Query {
     /// Whether turns that are not consolidated yet are wanted.
     pub include_working_memory: bool,
 }
+
+impl Query {
+    /// A question without any condition.
+    #[must_use]
+    pub fn new(text: impl Into<String>, limit: usize) -> Self {
+        Self {
+            text: text.into(),
+            limit,
+            min_score: 0,
+            kinds: Vec::new(),
+            filter: None,
+            agent_id: None,
+            session_id: None,
+            valid_at: None,
+            include_working_memory: true,
+        }
+    }
+}

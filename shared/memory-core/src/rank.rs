@@ -104,7 +104,7 @@ impl Scored<'_> {
         query: &Query,
         bank: &'a Bank,
         turns: &[&'a Turn],
-        masks: &Masks<'_>,
+        masks: &Masks,
         now: Timestamp,
     ) -> Option<Found<'a>> {
         if self.on == OPEN {
@@ -135,7 +135,7 @@ pub fn rank<'a>(query: &Query, bank: &'a Bank, turns: &'a [Turn], now: Timestamp
             &made
         }
     };
-    let masks = Masks::of(turns);
+    let masks = Masks::of(turns, bank);
     let shown: Vec<&Turn> = turns.iter().filter(|turn| query.include_working_memory && is_shown(turn)).collect();
     let open = shelf_of(&shown, &shelf.said);
     let question = Question::of(&query.text, &shelf.said, &open, now);
@@ -166,17 +166,22 @@ pub fn rank<'a>(query: &Query, bank: &'a Bank, turns: &'a [Turn], now: Timestamp
     hits
 }
 
-/// What holds now answers a question at least as well as what it took the place of, whatever its words.
+/// What holds now answers a question at least as well as all whose place it took, one after the other, whatever its words.
 fn inherit(scored: &mut [Scored<'_>], now: Timestamp) {
+    /// So many changes of one thing are followed.
+    const CHANGES_MAX: usize = 64;
+    let ended = |one: &Scored<'_>| Some((one.entry.id?, one.entry.heir.filter(|_| one.entry.has_ended(now))?));
+    let heirs: BTreeMap<MemoryId, MemoryId> = scored.iter().filter_map(ended).collect();
+    if heirs.is_empty() {
+        return;
+    }
     let mut left: BTreeMap<MemoryId, i64> = BTreeMap::new();
     for one in scored.iter() {
-        if let Some(heir) = one.entry.heir.filter(|_| one.entry.has_ended(now)) {
-            let points = left.entry(heir).or_insert(one.points);
-            *points = one.points.max(*points);
-        }
-    }
-    if left.is_empty() {
-        return;
+        let Some((_, heir)) = ended(one) else { continue };
+        let chain = std::iter::successors(Some(heir), |heir| heirs.get(heir).copied());
+        let Some(last) = chain.take(CHANGES_MAX).last() else { continue };
+        let points = left.entry(last).or_insert(one.points);
+        *points = one.points.max(*points);
     }
     for one in scored.iter_mut() {
         let inherited = one.entry.id.and_then(|id| left.get(&id)).map(|points| points + 1_000 * weights::ENDED);
@@ -265,18 +270,18 @@ pub fn text_of(turn: &Turn) -> Cow<'_, str> {
 
 /// What the controls of turns that are not consolidated hide at once: memories that are corrected or forgotten.
 #[derive(Debug, Default)]
-pub struct Masks<'a> {
+pub struct Masks {
     corrected: BTreeSet<MemoryId>,
-    forgotten: Vec<&'a Scope>,
+    forgotten: Vec<Scope>,
 }
 
-impl<'a> Masks<'a> {
+impl Masks {
     #[must_use]
-    pub fn of(turns: &'a [Turn]) -> Self {
+    pub fn of(turns: &[Turn], bank: &Bank) -> Self {
         let controls = || turns.iter().filter_map(|turn| turn.event.control.as_deref());
         Self {
             corrected: controls().filter_map(Control::corrects).collect(),
-            forgotten: controls().filter_map(Control::forgets).collect(),
+            forgotten: controls().filter_map(Control::forgets).map(|scope| scope.with_sources(bank)).collect(),
         }
     }
 

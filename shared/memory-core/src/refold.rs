@@ -124,11 +124,13 @@ impl Rows {
     }
 
     /// What was remembered at `at`: the kept sources that had arrived by then, folded again. What has been forgotten since, or was
-    /// never kept, is not in it.
+    /// never kept, is not in it; nor is what has expired until `now`.
     #[must_use]
-    pub fn as_of(&self, subject: Handle, at: Timestamp) -> Self {
+    pub fn as_of(&self, subject: Handle, at: Timestamp, now: Timestamp) -> Self {
         let late = self.sources().into_values().filter(|turn| turn.arrived > at);
-        refold(subject, self, &late.map(|turn| turn.event.id.clone()).collect())
+        let mut known = refold(subject, self, &late.map(|turn| turn.event.id.clone()).collect());
+        known.rows.retain(|_, row| !matches!(row, Row::Memory(memory) if memory.has_expired(now)));
+        known
     }
 
     /// As [`Rows::bank`], ready to be ranked.
@@ -163,6 +165,8 @@ pub fn refold(subject: Handle, rows: &Rows, without: &BTreeSet<EventId>) -> Rows
     let mut folded = Rows::default();
     let Some(Row::Subject(subject_row)) = rows.rows.get(&RowKey::Subject).cloned() else { return folded };
     let sources = rows.sources();
+    // Kept beside the rows: to load it for every window would be quadratic.
+    let mut bank = Bank::default();
     let mut emptied = BTreeSet::new();
     for window in rows.windows() {
         let Some(rules) = rows.rules(window.rules) else { continue };
@@ -187,7 +191,8 @@ pub fn refold(subject: Handle, rows: &Rows, without: &BTreeSet<EventId>) -> Rows
             rules: rules.clone(),
             turns,
         };
-        let step = consolidate(&folded.bank(), &consolidation, None);
+        let step = consolidate(&bank, &consolidation, None);
+        bank.apply(&step);
         folded.apply(&step).expect("the bank gave the number of this step");
     }
     let refolded = |row: &Row| folded.rows.contains_key(&row.key());

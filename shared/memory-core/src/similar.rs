@@ -17,17 +17,13 @@ pub struct Signature {
 impl Signature {
     #[must_use]
     pub fn of(content: &str) -> Self {
-        let mut terms = text::terms(content);
-        terms.sort_unstable();
-        terms.dedup();
-        Self { terms, guards: guards(content) }
+        Self { terms: text::distinct_terms(content), guards: guards(content) }
     }
 
-    /// How alike this text is to another, 0..=1000.
+    /// Whether nothing keeps this text apart from another, however alike they are.
     #[must_use]
-    pub fn likeness_to(&self, content: &str) -> u16 {
-        // The terms are what takes time.
-        if self.guards == guards(content) { self.likeness(&Self::of(content)) } else { 0 }
+    pub fn may_be_like(&self, content: &str) -> bool {
+        self.guards == guards(content)
     }
 
     /// How alike two texts are, 0..=1000.
@@ -37,9 +33,14 @@ impl Signature {
             return 0;
         }
         let shared = self.terms.iter().filter(|term| other.terms.binary_search(term).is_ok()).count();
-        let union = self.terms.len() + other.terms.len() - shared;
-        u16::try_from(shared * 1_000 / union).expect("a share of 1000")
+        jaccard(shared, self.terms.len(), other.terms.len())
     }
+}
+
+/// The share, in 1/1000, that what two sets have in common is of what they have together. One of them is not empty.
+pub(crate) fn jaccard(shared: usize, one: usize, other: usize) -> u16 {
+    let union = (one + other).saturating_sub(shared).max(1);
+    u16::try_from(shared.min(union) * 1_000 / union).expect("a share of 1000")
 }
 
 fn guards(content: &str) -> Vec<String> {

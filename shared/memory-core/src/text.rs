@@ -3,7 +3,7 @@
 //! Segmentation is Unicode's (UAX #29), so every script gives words; stemming is English (Porter2) and applies to
 //! ASCII words only. A term is an 8-byte hash of its stem: indexes then hold no text.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
 
 use rust_stemmers::{Algorithm, Stemmer};
 use unicode_segmentation::UnicodeSegmentation;
@@ -99,51 +99,86 @@ pub fn beginning(text: &str, bytes: usize) -> String {
 /// The terms of a text in order, without stop words.
 #[must_use]
 pub fn terms(text: &str) -> Vec<Term> {
-    Analyzer::default().terms(text)
-}
-
-/// Finds terms of many texts, and stems each word only once: what one person says has few different words.
-#[derive(Default)]
-pub struct Analyzer {
-    /// The words that were met; a stop word has no term.
-    known: BTreeMap<String, Option<Term>>,
-}
-
-impl Analyzer {
-    /// The terms of a text in order, without stop words.
-    pub fn terms(&mut self, text: &str) -> Vec<Term> {
-        let mut terms = Vec::new();
-        for word in words(text) {
-            let term = match self.known.get(&word) {
-                Some(known) => *known,
-                None => {
-                    let term = (!is_stop_word(&word)).then(|| term_of(&word));
-                    self.known.insert(word, term);
-                    term
-                }
-            };
-            terms.extend(term);
+    STEMS.with_borrow_mut(|stems| {
+        if text.is_ascii() {
+            AsciiWords { rest: text }.filter_map(|word| stems.term_of(word)).collect()
+        } else {
+            text.unicode_words().filter_map(|word| stems.term_of(word)).collect()
         }
-        terms
-    }
+    })
 }
 
-impl std::fmt::Debug for Analyzer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Analyzer({} words)", self.known.len())
-    }
+/// The distinct terms of a text, ascending.
+#[must_use]
+pub fn distinct_terms(text: &str) -> Vec<Term> {
+    let mut terms = terms(text);
+    terms.sort_unstable();
+    terms.dedup();
+    terms
 }
 
-fn term_of(word: &str) -> Term {
-    if word.is_ascii() { Term::of(&Stemmer::create(Algorithm::English).stem(word)) } else { Term::of(word) }
+thread_local! {
+    static STEMS: RefCell<Stems> = RefCell::new(Stems(vec![None; Stems::SLOTS]));
+}
+
+/// The terms of words that were met lately: stemming takes most of the time where texts are compared, and people have few
+/// different words. It says what stemming would say; nothing depends on what is in it.
+struct Stems(Vec<Option<Stem>>);
+
+#[derive(Clone, Copy)]
+struct Stem {
+    /// In lower case, and zeros. The word itself and no hash: whoever can say words may know two with one hash.
+    word: [u8; Stems::WORD_BYTES],
+    /// A stop word has none.
+    term: Option<Term>,
+}
+
+impl Stems {
+    /// A word has the slot of its hash, until another one takes it: 160 KiB for each thread.
+    const SLOTS: usize = 1 << 12;
+    /// Longer words are rare, and stemmed each time.
+    const WORD_BYTES: usize = 16;
+
+    fn term_of(&mut self, word: &str) -> Option<Term> {
+        if !word.is_ascii() {
+            return Some(Term::of(&word.to_lowercase()));
+        }
+        if word.len() > Self::WORD_BYTES {
+            return Self::stem(&word.to_ascii_lowercase());
+        }
+        let mut lower = [0; Self::WORD_BYTES];
+        lower[..word.len()].copy_from_slice(word.as_bytes());
+        lower.make_ascii_lowercase();
+        let hash = Term::of_bytes(lower[..word.len()].iter().copied()).0;
+        let slot = &mut self.0[usize::try_from(hash % Self::SLOTS as u64).expect("a small number")];
+        if let Some(known) = slot.filter(|known| known.word == lower) {
+            return known.term;
+        }
+        let term = Self::stem(&word.to_ascii_lowercase());
+        *slot = Some(Stem { word: lower, term });
+        term
+    }
+
+    /// The term of a word in lower case; a stop word has none.
+    fn stem(word: &str) -> Option<Term> {
+        (!is_stop_word(word)).then(|| Term::of(&Stemmer::create(Algorithm::English).stem(word)))
+    }
 }
 
 impl Term {
     /// FNV-1a. A term is never stored, so it need not withstand anybody: who makes two words collide makes his own
     /// search worse.
-    fn of(stem: &str) -> Self {
+    pub(crate) fn of(stem: &str) -> Self {
+        Self::of_bytes(stem.bytes())
+    }
+
+    pub(crate) fn of_bytes(bytes: impl Iterator<Item = u8>) -> Self {
         let fold = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-        Self(stem.bytes().fold(0xcbf2_9ce4_8422_2325, fold))
+        Self(bytes.fold(0xcbf2_9ce4_8422_2325, fold))
+    }
+
+    pub(crate) const fn to_bytes(self) -> [u8; 8] {
+        self.0.to_be_bytes()
     }
 }
 
@@ -194,6 +229,23 @@ mod tests {
         assert_eq!(terms("I am allergic to peanuts"), terms("allergic: peanut"));
         assert_ne!(terms("peanut"), terms("walnut"));
         assert_eq!(terms("the of and"), Vec::new());
+    }
+
+    #[test]
+    fn a_remembered_stem_is_that_of_its_own_word() {
+        // Two with one hash, of which the first could stand for the second.
+        let forged = concat!(
+            "bcmrztgjcgzcnbrwgkmffhbdhrvhqwxmlvxvlncrcxnkhcrmfdbhxmdtvvvjczlmzlzmzvkcxnttbnbrbpqlrgcvrzgjhzgvhxpjlhwrvjjjdqthgbrclqn",
+            "hqxgxjwwlzwlpbdbwdrkxbjlqpbxfmcnqntggbxmcntjlprxhrpgtlkcvztdpwbknwxdjkkzlwvkx"
+        );
+        assert_eq!(Term::of(forged), Term::of("allergic"));
+        assert_eq!(terms(forged).len(), 1);
+        assert_eq!(terms("allergic"), [Term::of("allerg")]);
+        // Many more words than are remembered.
+        for number in 0..4 * Stems::SLOTS {
+            let stem = Term::of(&Stemmer::create(Algorithm::English).stem(&format!("walking{number}s")));
+            assert_eq!(terms(&format!("Walking{number}s")), [stem], "{number}");
+        }
     }
 
     #[test]

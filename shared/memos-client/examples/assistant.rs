@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! memos up --set domain=assistant
-//! cargo run --release -p memos-client --example assistant [http://127.0.0.1:8888]
+//! make scenario NAME=assistant ARGS=http://127.0.0.1:8888
 //! ```
 //!
 //! What is said later supersedes what was said before. Both stay, each with the time for which it held: a question is

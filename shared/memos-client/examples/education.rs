@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! memos up --set domain=education
-//! cargo run --release -p memos-client --example education [http://127.0.0.1:8888]
+//! make scenario NAME=education ARGS=http://127.0.0.1:8888
 //! ```
 //!
 //! The tutor marks every turn with its topic (`metadata`), and memos hands that on to what it makes of the turn. How an

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! memos up --set domain=health --set rules.bank_max=12
-//! cargo run --release -p memos-client --example health [http://127.0.0.1:8888]
+//! make scenario NAME=health ARGS=http://127.0.0.1:8888
 //! ```
 //!
 //! Ten years of visits, a doctor's letter of several pages, and room for twelve memories: nearly all has to make room, and

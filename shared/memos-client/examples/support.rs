@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! memos up --set domain=support
-//! cargo run --release -p memos-client --example support [http://127.0.0.1:8888]
+//! make scenario NAME=support ARGS=http://127.0.0.1:8888
 //! ```
 //!
 //! A session is a case. Where a customer says that an answer helped, or that it did not, memos keeps a lesson, whose

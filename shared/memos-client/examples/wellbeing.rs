@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! memos up --set domain=wellbeing
-//! cargo run --release -p memos-client --example wellbeing [http://127.0.0.1:8888]
+//! make scenario NAME=wellbeing ARGS=http://127.0.0.1:8888
 //! ```
 //!
 //! memos reads the feeling of every entry from its words, by a lexicon and without a model. The profile has the mood of

@@ -281,13 +281,18 @@ impl Client {
     /// closes: at a `session_end`, after a pause, or when it is full. A subject's events are decided on in their order.
     ///
     /// # Errors
-    /// [`ClientError`]; an unknown one is `event_not_found`.
+    /// [`ClientError`]; one that is still unknown then is `event_not_found`.
     pub async fn decided(&self, id: &str, within: Duration) -> Result<EventStatusView, ClientError> {
         let deadline = Instant::now() + within;
         loop {
-            let view = self.event(id).await?;
-            if view.status.is_final() || Instant::now() >= deadline {
-                return Ok(view);
+            let answer = self.event(id).await;
+            let waits = match &answer {
+                Ok(view) => !view.status.is_final(),
+                // It may be on its way to whoever answers.
+                Err(error) => error.code() == Some("event_not_found"),
+            };
+            if !waits || Instant::now() >= deadline {
+                return answer;
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }

@@ -11,6 +11,7 @@ use memos_client::port::{Owned, Unavailable};
 use memos_client::{EventStatus, EventStatusView, MemoryView, ReceiptView, RevisionView};
 
 use super::{Recall, broken};
+use crate::conversation::Conversation;
 use crate::receipt;
 
 impl Recall {
@@ -44,7 +45,7 @@ impl Recall {
         };
         self.check_serves(self.partition_of(handle))?;
         let view = self.view(handle)?;
-        if view.bank.get(id).is_none_or(|memory| Masks::of(&view.turns).forget(memory)) {
+        if view.bank.get(id).is_none_or(|memory| Masks::of(&view.turns, &view.bank).forget(memory)) {
             return Ok(None);
         }
         let Some(owner) = view.bank.owner().filter(|owner| owner.tenant == *tenant).cloned() else { return Ok(None) };
@@ -66,9 +67,13 @@ impl Recall {
     pub(super) fn status_here(&self, tenant: &TenantId, id: &EventId) -> Result<Option<EventStatusView>, Unavailable> {
         let tag = self.tag(tenant);
         for subject in self.0.parts.store.subjects_of_event(tag, id).map_err(broken)? {
-            self.check_serves(self.partition_of(subject))?;
+            let partition = self.partition_of(subject);
+            self.check_serves(partition)?;
+            // Asked before the fate: a forget that a step carries out in between is in that already. Without any, the bank
+            // need not be loaded.
+            let may_be = self.lock(partition).conversation(subject).is_some_and(Conversation::has_forget);
             if let Some(fate) = self.0.parts.store.fate(subject, id).map_err(broken)? {
-                let fate = if self.is_forgotten(subject, id, fate)? { Fate::Deleted } else { fate };
+                let fate = if may_be && self.is_forgotten(subject, id, fate)? { Fate::Deleted } else { fate };
                 return Ok(Some(status_of(id, fate)));
             }
         }
@@ -85,7 +90,7 @@ impl Recall {
     }
 
     /// Whether an event that a step covers is one of those that a later event forgets, though no step says so yet.
-    pub(super) fn is_forgotten(&self, subject: Handle, id: &EventId, fate: Fate) -> Result<bool, Unavailable> {
+    fn is_forgotten(&self, subject: Handle, id: &EventId, fate: Fate) -> Result<bool, Unavailable> {
         let view = self.view(subject)?;
         let scopes = || view.turns.iter().filter_map(|turn| turn.event.control.as_deref()?.forgets());
         let names = |scope: &Scope| match scope {
@@ -97,7 +102,7 @@ impl Recall {
         if scopes().any(names) {
             return Ok(true);
         }
-        let masks = Masks::of(&view.turns);
+        let masks = Masks::of(&view.turns, &view.bank);
         Ok(match fate {
             Fate::Kept(memory) | Fate::Merged(memory) => {
                 scopes().next().is_some() && view.bank.get(memory).is_none_or(|memory| masks.forget(memory))

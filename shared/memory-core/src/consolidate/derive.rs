@@ -10,10 +10,11 @@ use crate::candidate::{self, Candidate};
 use crate::extract;
 use crate::ids::MemoryId;
 use crate::lists::Listed;
-use crate::memory::{Attribute, Kind, Memory, SOURCES_MAX, Source, Status};
+use crate::memory::{Kind, Memory, Source, Status};
 use crate::similar::Signature;
 use crate::step::Fate;
 use crate::text;
+use crate::time::Timestamp;
 use crate::turn::{NotKept, Turn};
 
 /// Terms by which a value may be longer than another that it is about.
@@ -81,27 +82,27 @@ impl Draft<'_> {
                 known.kind == Kind::Lesson && known.status == Status::Active && known.attribute == memory.attribute
             });
         }
+        let value = Value::of(&attribute.value);
         let same = |known: &&Memory| {
             is_of_same_voice(known, memory)
                 && known
                     .attribute
                     .as_ref()
-                    .is_some_and(|own| own.negated == attribute.negated && is_same_value(&own.value, &attribute.value))
+                    .is_some_and(|own| own.negated == attribute.negated && value.is_same_as(&own.value))
         };
-        let near = self.near(&attribute.name, attribute.denies(), &attribute.value, SAME_AT).into_iter();
+        let near = self.near(&attribute.name, attribute.denies(), &value, value.shared_with_same()).into_iter();
         near.filter(same).map(|known| known.id).min()
     }
 
-    /// The memories with an attribute of this name that deny their value or do not, and whose value shares so many thousandths of
-    /// the terms of this one, at least one.
-    fn near(&self, name: &str, denies: bool, value: &str, share: u16) -> Vec<&Memory> {
-        let terms = Signature::of(value).terms;
+    /// The memories with an attribute of this name that deny their value or do not, and whose value has so many of the terms of
+    /// this one, at least one.
+    fn near(&self, name: &str, denies: bool, value: &Value<'_>, least: usize) -> Vec<&Memory> {
+        let terms = &value.signature.terms;
         if terms.is_empty() {
-            return self.bank.listed(Listed::Attribute(name.to_owned())).collect();
+            return self.bank.listed(Listed::attribute(name)).collect();
         }
-        let least = (terms.len() * usize::from(share)).div_ceil(1_000).max(1);
-        let lists: Vec<Listed> = terms.into_iter().map(|term| Listed::Value(name.to_owned(), denies, term)).collect();
-        self.bank.on_lists(&lists, least)
+        let lists: Vec<Listed> = terms.iter().map(|term| Listed::value(name, denies, *term)).collect();
+        self.bank.on_lists(&lists, least.max(1))
     }
 
     fn state_again(&mut self, turn: &Turn, id: MemoryId) -> Fate {
@@ -109,10 +110,7 @@ impl Draft<'_> {
         memory.reinforced = memory.reinforced.saturating_add(1);
         memory.updated_at = memory.updated_at.max(turn.arrived);
         memory.valid_from = memory.valid_from.min(turn.event.time);
-        if memory.sources.len() < SOURCES_MAX {
-            memory.sources.push(Source::of(turn));
-            self.put_source(turn);
-        }
+        self.add_source(turn, &mut memory);
         self.put_memory(memory);
         Fate::Merged(id)
     }
@@ -120,14 +118,15 @@ impl Draft<'_> {
     /// Keeps a statement, and ends what it contradicts, or is ended by what was said later already.
     pub(super) fn supersede(&mut self, turn: &Turn, mut memory: Memory, candidate: &Candidate) {
         let against = self.contradicted(&memory, candidate);
-        if let Some(later) =
-            against.iter().filter(|known| known.valid_from > memory.valid_from).min_by_key(|known| known.valid_from)
-        {
+        // What was said again counts from when it was said last.
+        let is_later = |known: &&Memory| last_said(known) > memory.valid_from;
+        if let Some(later) = against.iter().filter(is_later).min_by_key(|known| last_said(known)) {
             memory.status = Status::Superseded;
             memory.superseded_by = Some(later.id);
-            memory.valid_to = Some(later.valid_from);
+            memory.valid_to = Some(last_said(later));
         }
-        for mut known in against.into_iter().filter(|known| known.valid_from <= memory.valid_from) {
+        let earlier: Vec<Memory> = against.iter().filter(|known| !is_later(known)).cloned().collect();
+        for mut known in earlier {
             self.outdate(turn, &known, &memory);
             known.status = Status::Superseded;
             known.superseded_by = Some(memory.id);
@@ -142,7 +141,7 @@ impl Draft<'_> {
         let whole = known.part_of.and_then(|id| self.bank.get(id)).filter(|whole| whole.text.trim() == known.text);
         if let Some(mut whole) = whole.filter(|whole| whole.valid_to.is_none()).cloned() {
             whole.valid_to = Some(by.valid_from);
-            whole.superseded_by = by.part_of.or(Some(by.id));
+            whole.superseded_by = by.part_of.filter(|id| self.bank.get(*id).is_some()).or(Some(by.id));
             self.put_revised(turn, whole.text.clone(), whole);
         }
     }
@@ -153,16 +152,33 @@ impl Draft<'_> {
             return Vec::new();
         };
         // Of an attribute with one value at a time any other value is against it.
-        let others = candidate.single.then(|| self.bank.listed(Listed::Attribute(attribute.name.clone())));
-        let replaced = candidate.old.iter().flat_map(|old| {
-            [true, false].into_iter().flat_map(|denies| self.near(&attribute.name, denies, old, SAME_AT))
+        let others = candidate.single.then(|| self.bank.listed(Listed::attribute(&attribute.name)));
+        let (value, old) = (Value::of(&attribute.value), candidate.old.as_deref().map(Value::of));
+        let replaced = old.iter().flat_map(|old| {
+            let stances = [true, false].into_iter();
+            stances.flat_map(|denies| self.near(&attribute.name, denies, old, old.shared_with_same()))
         });
         let names = stances(&attribute.name).into_iter();
-        let opposite = names.flat_map(|name| self.near(name, !attribute.denies(), &attribute.value, 0));
+        let opposite =
+            names.flat_map(|name| self.near(name, !attribute.denies(), &value, value.shared_with_what_it_is_about()));
+        let contradicts = |known: &Memory| {
+            let Some(own) = &known.attribute else { return false };
+            if old.as_ref().is_some_and(|old| own.name == attribute.name && old.is_same_as(&own.value)) {
+                return true;
+            }
+            if own.denies() != attribute.denies() {
+                return value.is_about(&own.value);
+            }
+            candidate.single
+                && !attribute.negated
+                && !own.negated
+                && own.name == attribute.name
+                && !value.is_same_as(&own.value)
+        };
         let mut against: Vec<Memory> = replaced
             .chain(opposite)
             .chain(others.into_iter().flatten())
-            .filter(|known| is_of_same_voice(known, memory) && contradicts(known, attribute, candidate))
+            .filter(|known| is_of_same_voice(known, memory) && contradicts(known))
             .cloned()
             .collect();
         against.sort_unstable_by_key(|known| known.id);
@@ -177,15 +193,9 @@ fn stances(name: &str) -> Vec<&str> {
     if FEELINGS.contains(&name) { FEELINGS.to_vec() } else { vec![name] }
 }
 
-fn contradicts(known: &Memory, new: &Attribute, candidate: &Candidate) -> bool {
-    let Some(old) = &known.attribute else { return false };
-    if candidate.old.as_ref().is_some_and(|named| old.name == new.name && is_same_value(&old.value, named)) {
-        return true;
-    }
-    if old.denies() != new.denies() {
-        return is_about(&old.value, &new.value);
-    }
-    candidate.single && !new.negated && !old.negated && old.name == new.name
+/// When what it states was said last, or holds from, if that is later.
+fn last_said(memory: &Memory) -> Timestamp {
+    memory.sources.iter().map(|source| source.time).max().unwrap_or(memory.valid_from).max(memory.valid_from)
 }
 
 /// Two people who speak of themselves do not contradict each other.
@@ -196,15 +206,39 @@ fn is_of_same_voice(known: &Memory, memory: &Memory) -> bool {
         && known.speaker == memory.speaker
 }
 
-/// "meat" and "meat every day" are about the same; a whole sentence that has the word besides is about more.
-fn is_about(one: &str, other: &str) -> bool {
-    let (one, other) = (Signature::of(one).terms, Signature::of(other).terms);
-    let (few, many) = if one.len() < other.len() { (one, other) } else { (other, one) };
-    !few.is_empty() && many.len() <= few.len() + MORE_TERMS && few.iter().all(|term| many.binary_search(term).is_ok())
+/// A value that others are compared with.
+struct Value<'a> {
+    text: &'a str,
+    signature: Signature,
 }
 
-fn is_same_value(one: &str, other: &str) -> bool {
-    text::words(one).eq(text::words(other)) || Signature::of(one).likeness(&Signature::of(other)) >= SAME_AT
+impl<'a> Value<'a> {
+    fn of(text: &'a str) -> Self {
+        Self { text, signature: Signature::of(text) }
+    }
+
+    fn is_same_as(&self, other: &str) -> bool {
+        text::words(self.text).eq(text::words(other)) || self.signature.likeness(&Signature::of(other)) >= SAME_AT
+    }
+
+    /// "meat" and "meat every day" are about the same; a whole sentence that has the word besides is about more.
+    fn is_about(&self, other: &str) -> bool {
+        let (one, other) = (&self.signature.terms, &text::distinct_terms(other));
+        let (few, many) = if one.len() < other.len() { (one, other) } else { (other, one) };
+        !few.is_empty()
+            && many.len() <= few.len() + MORE_TERMS
+            && few.iter().all(|term| many.binary_search(term).is_ok())
+    }
+
+    /// How many of its terms another value has at least that is the same.
+    fn shared_with_same(&self) -> usize {
+        (self.signature.terms.len() * usize::from(SAME_AT)).div_ceil(1_000)
+    }
+
+    /// How many of its terms another value has at least that is about the same.
+    fn shared_with_what_it_is_about(&self) -> usize {
+        self.signature.terms.len().saturating_sub(MORE_TERMS)
+    }
 }
 
 /// What a wish to remember states: the first statement in its words.

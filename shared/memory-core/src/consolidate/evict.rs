@@ -14,6 +14,9 @@ use crate::step::{Change, Fate, FateRow, Row, RowKey};
 use crate::time::Timestamp;
 use crate::turn::{NotKept, Turn};
 
+/// The most memories that one window removes: its step must fit into a record of the log. What is over is not told any more, and
+/// goes with a later one.
+pub(super) const REMOVED_MAX: usize = 2_000;
 /// Age at which a memory is worth this much less, in seconds and in 1/1000 of salience.
 const AGE_SECONDS: i64 = 30 * 24 * 3_600;
 const AGE_COSTS: i64 = 50;
@@ -25,14 +28,14 @@ impl Draft<'_> {
     /// Whether there is room for a memory, if need be after others have gone.
     pub(super) fn make_room(&mut self, turn: &Turn, memory: &Memory) -> bool {
         let most = self.window.rules.bank_max;
-        if self.bank.len() < most {
+        if self.bank.len() < most || self.removable == 0 {
             return true;
         }
         let now = turn.event.time;
         let mut worth: Vec<(i64, MemoryId)> =
             self.bank.memories().filter(|known| may_go(known)).map(|known| (worth(known, now), known.id)).collect();
         worth.sort_unstable();
-        worth.truncate((most / 100).max(1) + self.bank.len() - most);
+        worth.truncate(((most / 100).max(1) + self.bank.len() - most).min(self.removable));
         if worth.is_empty() || may_go(memory) && worth[0].0 > self::worth(memory, now) {
             return false;
         }
@@ -43,7 +46,7 @@ impl Draft<'_> {
     /// Removes the memories whose time is over when the window arrived.
     pub(super) fn expire(&mut self, bank: &Bank) {
         if let Some(last) = self.window.turns.last() {
-            self.remove(bank.expired(last.arrived).collect(), NotKept::Expired);
+            self.remove(bank.expired(last.arrived).take(self.removable).collect(), NotKept::Expired);
         }
     }
 
@@ -52,6 +55,7 @@ impl Draft<'_> {
         if ids.is_empty() {
             return;
         }
+        self.removable -= ids.len();
         let mut sources: Vec<_> = Vec::new();
         for id in &ids {
             let Some(memory) = self.bank.get(*id).cloned() else { continue };

@@ -68,17 +68,16 @@ impl<'a> Overlay<'a> {
 
     /// The memories on a list.
     pub(super) fn listed(&self, list: Listed) -> impl Iterator<Item = &Memory> {
-        let stored = self.bank.listed(&list).filter(|memory| !self.changed.contains_key(&memory.id));
-        stored.chain(self.lists.on(&list).filter_map(|id| self.get(id)))
+        let stored = self.bank.listed(list).filter(|memory| !self.changed.contains_key(&memory.id));
+        stored.chain(self.lists.on(list).filter_map(|id| self.get(id)))
     }
 
-    /// The memories that are on so many of these lists, by id.
+    /// The memories that are on so many of these lists.
     pub(super) fn on_lists(&self, lists: &[Listed], least: usize) -> Vec<&Memory> {
-        let stored = lists.iter().flat_map(|list| self.bank.ids_on(list)).filter(|id| !self.changed.contains_key(id));
-        let mut ids: Vec<MemoryId> = stored.chain(lists.iter().flat_map(|list| self.lists.on(list))).collect();
-        ids.sort_unstable();
-        let often = ids.chunk_by(|one, next| one == next).filter(|same| same.len() >= least);
-        often.filter_map(|same| self.get(same[0])).collect()
+        let stored = often(lists.iter().flat_map(|list| self.bank.ids_on(*list)).collect(), least);
+        let stored = stored.into_iter().filter(|id| !self.changed.contains_key(id));
+        let fresh = often(lists.iter().flat_map(|list| self.lists.on(*list)).collect(), least);
+        stored.chain(fresh).filter_map(|id| self.get(id)).collect()
     }
 
     pub(super) fn owner(&self) -> Option<&Owner> {
@@ -105,14 +104,17 @@ impl<'a> Overlay<'a> {
         merge_at: u16,
         eligible: impl Fn(&Memory) -> bool,
     ) -> Option<MemoryId> {
-        let stored = self
-            .bank
-            .most_alike(signature, merge_at, |memory| !self.changed.contains_key(&memory.id) && eligible(memory));
-        let stored = stored.and_then(|id| self.bank.get(id));
-        let stored = stored.map(|memory| (signature.likeness_to(&memory.text), memory.id));
+        let unchanged = |memory: &Memory| !self.changed.contains_key(&memory.id) && eligible(memory);
+        let stored = self.bank.most_alike(signature, merge_at, unchanged);
         let fresh = self.changed.values().flatten().filter(|changed| eligible(&changed.memory));
         let fresh = fresh.map(|changed| (changed.likeness(signature), changed.memory.id));
         let alike = fresh.filter(|(likeness, _)| *likeness >= merge_at).chain(stored);
         alike.max_by(|(a, a_id), (b, b_id)| a.cmp(b).then(b_id.cmp(a_id))).map(|(_, id)| id)
     }
+}
+
+/// What is named so many times.
+fn often(mut ids: Vec<MemoryId>, least: usize) -> Vec<MemoryId> {
+    ids.sort_unstable();
+    ids.chunk_by(|one, next| one == next).filter(|same| same.len() >= least).map(|same| same[0]).collect()
 }

@@ -57,7 +57,7 @@ impl Draft<'_> {
     }
 
     fn recurring(&self, anchor: &Turn, session: &str) -> Vec<Memory> {
-        let said = self.turns_on(Listed::Session(session.to_owned()));
+        let said = self.turns_on(Listed::session(session));
         let mut made = self.topics(anchor, &said);
         made.extend(self.summary(anchor, session, &said));
         made.extend(self.mood(anchor));
@@ -93,8 +93,8 @@ impl Draft<'_> {
             names.entry(entity.to_lowercase()).or_insert(entity);
         }
         let note = |(key, name): (String, &str)| {
-            let list = Listed::Entity(key.clone());
-            let sessions = self.sessions_of(list.clone());
+            let list = Listed::entity(&key);
+            let sessions = self.sessions_of(list);
             RECURS_AT.contains(&sessions).then(|| {
                 let mut topic = self.made_of(anchor, Kind::Pattern, ("topic", &key), &self.turns_on(list));
                 topic.attribute = Some(Attribute { name: "topic".to_owned(), value: name.to_owned(), negated: false });
@@ -122,10 +122,10 @@ impl Draft<'_> {
     /// How the user's mood has gone over the last weeks, where enough is known of it.
     fn mood(&self, anchor: &Turn) -> Option<Memory> {
         let now = anchor.event.time;
-        let this_week = Listed::felt_at(now);
+        let this_week = Listed::week(now);
         let mut weeks: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
         let mut felt = Vec::new();
-        for memory in (this_week - WEEKS..=this_week).flat_map(|week| self.turns_on(Listed::Felt(week))) {
+        for memory in (this_week - WEEKS..=this_week).flat_map(|week| self.turns_on(Listed::felt(week))) {
             let ago = now.seconds_since(memory.event_time).div_euclid(WEEK_SECONDS);
             let emotion = memory.emotion.filter(|_| memory.origin == Origin::User && (0..WEEKS).contains(&ago));
             if let Some(emotion) = emotion {
@@ -192,7 +192,8 @@ impl Draft<'_> {
 }
 
 fn is_turn(memory: &&Memory) -> bool {
-    memory.kind == Kind::Episode && memory.status == Status::Active
+    // What is to be gone at a time must not stay in what is made of it.
+    memory.kind == Kind::Episode && memory.status == Status::Active && memory.expires_at.is_none()
 }
 
 fn mean(values: &[i64]) -> i64 {

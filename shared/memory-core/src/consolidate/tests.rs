@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 
+mod changing;
 mod derived;
 mod forgetting;
 
@@ -21,6 +22,8 @@ use crate::working_memory::WorkingMemory;
 struct Person {
     working: WorkingMemory,
     rows: Rows,
+    /// The same, as it is after each step.
+    bank: Bank,
     steps: Vec<Step>,
     events: u64,
     rules: Rules,
@@ -36,6 +39,7 @@ impl Person {
         Self {
             working: WorkingMemory::new(handle, owner),
             rows: Rows::default(),
+            bank: Bank::default(),
             steps: Vec::new(),
             events: 0,
             rules: Rules::default(),
@@ -57,6 +61,13 @@ impl Person {
             let window = closed.consolidation.with_candidates();
             for step in self.rows.decide(&window, TenantTag::from_bytes([0; 16]), None) {
                 self.rows.apply(&step).expect("the next step");
+                if window.forget().is_none() {
+                    assert_eq!(consolidate(&self.bank, &window, None), step, "as with a bank that was loaded");
+                }
+                self.bank.apply(&step);
+                if Bank::is_replaced_by(&step) {
+                    self.bank = self.rows.bank();
+                }
                 self.steps.push(step);
             }
         }
@@ -127,6 +138,49 @@ fn saying_it_again_reinforces_and_adds_a_source() {
     let bank = person.rows.bank();
     let memory = bank.get(id).expect("kept");
     assert_eq!((person.texts().len(), memory.reinforced, memory.sources.len()), (1, 2, 3));
+}
+
+#[test]
+fn what_differs_in_a_number_a_name_or_a_negation_is_another_memory() {
+    // So long that one word more or less is no difference by itself.
+    let say = |number: &str, when: &str, whose: &str| {
+        format!(
+            "The kettle of my blue kitchen order {number} {when} arrived with a broken handle, a loose lid, a torn box, two \
+             scratches and {whose} receipt taped inside the cover."
+        )
+    };
+    let different = [
+        say("4471", "finally", "their"),
+        say("4472", "finally", "their"),
+        say("4471", "never", "their"),
+        say("4471", "finally", "Anna"),
+    ];
+    let mut person = Person::new();
+    for text in &different {
+        person.tell(text);
+        person.end();
+    }
+    assert_eq!(person.texts().len(), different.len(), "{:?}", person.texts());
+    person.tell(&different[0]);
+    person.end();
+    assert_eq!(person.texts().len(), different.len());
+}
+
+#[test]
+fn what_was_corrected_is_found_by_its_new_words_only() {
+    // As many words, so that only they can tell the two apart.
+    let (before, after) = ("I love hiking along steep ridges", "I love pottery classes after dark");
+    let mut person = Person::new();
+    let id = person.tell(before);
+    person.end();
+    person.say(json!({"type": "correct", "body": {"memory_id": id, "text": after}}));
+    person.end();
+    person.tell(after);
+    person.end();
+    assert_eq!(person.texts(), [after], "a repeat of the new words");
+    person.tell(before);
+    person.end();
+    assert_eq!(person.texts(), [before, after], "what was corrected is news again");
 }
 
 // law: L07
@@ -245,10 +299,10 @@ fn what_was_known_at_a_time_is_what_was_remembered_then() {
     }
     let subject = person.working.state().subject;
     for (at, remembered) in then {
-        let known = person.rows.as_of(subject, at).bank();
+        let known = person.rows.as_of(subject, at, at).bank();
         assert_eq!(known.memories().cloned().collect::<Vec<_>>(), remembered, "at {at:?}");
     }
-    assert_eq!(person.rows.as_of(subject, Timestamp::EPOCH).bank().len(), 0);
+    assert_eq!(person.rows.as_of(subject, Timestamp::EPOCH, Timestamp::EPOCH).bank().len(), 0);
 }
 
 // law: L06

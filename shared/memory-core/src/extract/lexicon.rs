@@ -2,11 +2,12 @@
 //! the lemma of a verb's form.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::btree_map::{BTreeMap, Entry};
 use std::sync::LazyLock;
 
 use super::pattern::Rule;
 use super::token::Token;
+use crate::text::Term;
 
 /// A set of word classes, a bit for each.
 pub(super) type Class = u64;
@@ -136,15 +137,35 @@ pub(super) struct Noun {
 /// A topic: attribute, kind as in the verbs' table, single, and the alternatives of words that must all be there.
 pub(super) type Topic = (&'static str, &'static str, bool, Vec<Vec<&'static str>>);
 
+/// Words with what the tables say of them, by their hashes: those are compared at once, and nearly every word of a text is
+/// looked up several times.
+struct Words<V>(BTreeMap<Term, V>);
+
+impl<V> Default for Words<V> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<V> Words<V> {
+    fn get(&self, word: &str) -> Option<&V> {
+        self.0.get(&Term::of(word))
+    }
+
+    fn entry(&mut self, word: &str) -> Entry<'_, Term, V> {
+        self.0.entry(Term::of(word))
+    }
+}
+
 pub(super) struct Lexicon {
-    classes: BTreeMap<&'static str, Class>,
-    phrases: BTreeMap<&'static str, Vec<(Vec<&'static str>, Phrase)>>,
-    tails: BTreeMap<&'static str, Vec<(Vec<&'static str>, Phrase)>>,
-    rules: BTreeMap<&'static str, Vec<Rule>>,
-    nouns: BTreeMap<&'static str, Noun>,
+    classes: Words<Class>,
+    phrases: Words<Vec<(Vec<&'static str>, Phrase)>>,
+    tails: Words<Vec<(Vec<&'static str>, Phrase)>>,
+    rules: Words<Vec<Rule>>,
+    nouns: Words<Noun>,
     pub(super) said_of: Vec<Rule>,
     pub(super) topics: Vec<Topic>,
-    irregular: BTreeMap<&'static str, &'static str>,
+    irregular: Words<&'static str>,
 }
 
 pub(super) static LEXICON: LazyLock<Lexicon> = LazyLock::new(Lexicon::read);
@@ -156,14 +177,14 @@ fn lines(text: &'static str) -> impl Iterator<Item = &'static str> {
 impl Lexicon {
     fn read() -> Self {
         let mut lexicon = Self {
-            classes: BTreeMap::new(),
-            phrases: BTreeMap::new(),
-            tails: BTreeMap::new(),
-            rules: BTreeMap::new(),
-            nouns: BTreeMap::new(),
+            classes: Words::default(),
+            phrases: Words::default(),
+            tails: Words::default(),
+            rules: Words::default(),
+            nouns: Words::default(),
             said_of: Vec::new(),
             topics: Vec::new(),
-            irregular: BTreeMap::new(),
+            irregular: Words::default(),
         };
         for line in lines(include_str!("words.txt")) {
             let (name, words) = line.split_once(' ').expect("a class has words");
@@ -279,7 +300,7 @@ impl Lexicon {
         if let Some(lemma) = self.irregular.get(word) {
             return Cow::Borrowed(lemma);
         }
-        if self.rules.contains_key(word) {
+        if self.rules.get(word).is_some() {
             return Cow::Borrowed(word);
         }
         for ending in ["ing", "ed", "s"] {
@@ -300,16 +321,16 @@ impl Lexicon {
             return matches!(word, "was" | "were" | "been" | "had" | "did");
         }
         let irregular = self.irregular.get(word).is_some_and(|lemma| *lemma != word && !word.ends_with('s'));
-        irregular && !self.rules.contains_key(word) || word.len() > 3 && word.ends_with("ed") && word != "need"
+        irregular && self.rules.get(word).is_none() || word.len() > 3 && word.ends_with("ed") && word != "need"
     }
 
     pub(super) fn is_known_verb(&self, lemma: &str) -> bool {
-        self.rules.contains_key(lemma)
+        self.rules.get(lemma).is_some()
     }
 
     /// What an ending was put to: "mov" was "move", "cook" stays, "runn" was "run", "stud" of "studied" was "study".
     fn restore(&self, stem: &str, ending: &str) -> Cow<'static, str> {
-        let known = |word: &str| self.rules.contains_key(word);
+        let known = |word: &str| self.rules.get(word).is_some();
         if let Some(short) = stem.strip_suffix('i') {
             return Cow::Owned(format!("{short}y"));
         }

@@ -148,7 +148,7 @@ fn what_is_about_to_be_forgotten_shows_nowhere() {
     let forget = forget(vec![told.id, drawn.id]);
     let bank = bank([told, drawn]);
     for (turns, shown) in [(Vec::new(), true), (vec![forget], false)] {
-        let profile = of(&bank, &Masks::of(&turns), now());
+        let profile = of(&bank, &Masks::of(&turns, &bank), now());
         let found = [
             !profile.facts.is_empty(),
             !profile.topics.is_empty(),

@@ -191,5 +191,7 @@ fn a_topic_that_the_rules_name_is_of_safety() {
     assert_eq!(safety("The oxygen is fine, and so is the tank."), 0);
     assert_eq!(safety("Two wheelchairs and an Oxygen Tank"), 1_000);
     assert_eq!(safety("No more oxygen"), 0);
-    assert_eq!(parts::of("My oxygen tank is in the hall.", None, &[]).safety, 0);
+    let said = event(Role::User, "My oxygen tank is in the hall.");
+    let rules = Rules { safety_topics: topics.to_vec(), ..Rules::default() };
+    assert!(of(&said, None, &rules).total > of(&said, None, &Rules::default()).total);
 }

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, HashMap};
 use event_log::{EventLog, Offset, Partition, Topic, envelope};
 use keyring::Keyring;
 use memory_core::consolidation::Rest;
+use memory_core::forget::erase;
 use memory_core::refold::Rows;
 use memory_core::subject::TenantTag;
-use memory_core::{Consolidation, Handle, Interval, Rules, Seq, WorkingMemory};
+use memory_core::{Bank, Consolidation, Handle, Interval, Rules, Seq, WorkingMemory, consolidate};
 
 use crate::scan::each;
 
@@ -43,7 +44,8 @@ pub(super) fn refold(
             }
         }
     }
-    let mut folding = Folding { ring, rows: BTreeMap::new(), events: 0, differences: 0, first: None };
+    let (rows, banks) = (BTreeMap::new(), HashMap::new());
+    let mut folding = Folding { ring, rows, banks, events: 0, differences: 0, first: None };
     for &partition in partitions.keys() {
         folding.partition(log, partition, consolidated)?;
     }
@@ -56,6 +58,8 @@ pub(super) fn refold(
 struct Folding<'a> {
     ring: &'a Keyring,
     rows: BTreeMap<Handle, Rows>,
+    /// Of the partition that is folded: to load one for every window would be quadratic.
+    banks: HashMap<Handle, Bank>,
     events: u64,
     differences: u64,
     first: Option<String>,
@@ -69,7 +73,7 @@ impl Folding<'_> {
         consolidated: &BTreeMap<Handle, Seq>,
     ) -> anyhow::Result<()> {
         let recorded = recorded(log, self.ring, partition)?;
-
+        self.banks.clear();
         let mut memories: HashMap<Handle, WorkingMemory> = HashMap::new();
         let none = Recorded::new();
         let end = log.watermarks(&Topic::Interactions, partition)?.high;
@@ -119,8 +123,18 @@ impl Folding<'_> {
         let window =
             Consolidation { id: recorded.id, trigger: recorded.trigger, rules: recorded.rules.clone(), ..folded };
         let rows = self.rows.entry(window.subject).or_default();
-        for step in rows.decide(&window, TenantTag::from_bytes([0; 16]), None) {
+        let bank = self.banks.entry(window.subject).or_default();
+        let steps = match window.forget() {
+            Some(forget) => erase(rows, &window, forget, TenantTag::from_bytes([0; 16]), None),
+            None => vec![consolidate(bank, &window, None)],
+        };
+        for step in steps {
             rows.apply(&step)?;
+            if Bank::is_replaced_by(&step) {
+                *bank = rows.bank();
+            } else {
+                bank.apply(&step);
+            }
         }
         Ok(())
     }

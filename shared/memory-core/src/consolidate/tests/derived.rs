@@ -10,49 +10,39 @@ const DAY: i64 = 24 * 3_600;
 
 impl Person {
     /// Says something on a day, in a session of that day.
-    fn on(&mut self, day: i64, text: &str) -> EventId {
+    pub(super) fn on(&mut self, day: i64, text: &str) -> EventId {
         self.say_on(day, json!({"content": text}))
     }
 
-    fn say_on(&mut self, day: i64, mut value: Value) -> EventId {
+    pub(super) fn say_on(&mut self, day: i64, mut value: Value) -> EventId {
         let time = jiff::Timestamp::from_second(1_700_000_000 + day * DAY).expect("a time");
         value["time"] = json!(time.to_string());
         value["session_id"] = json!(format!("s{day}"));
         self.say(value)
     }
 
-    fn end_of(&mut self, day: i64) -> &mut Self {
+    pub(super) fn end_of(&mut self, day: i64) -> &mut Self {
         self.say_on(day, json!({"type": "session_end"}));
         self
     }
 
     /// The values of an attribute, each with its standing, in the order of their validity.
-    fn values(&self, name: &str) -> Vec<(String, Status)> {
-        let mut found: Vec<Memory> = self.rows.bank().listed(&Listed::Attribute(name.to_owned())).cloned().collect();
+    pub(super) fn values(&self, name: &str) -> Vec<(String, Status)> {
+        let mut found: Vec<Memory> = self.rows.bank().listed(Listed::attribute(name)).cloned().collect();
         found.sort_by_key(|memory| (memory.valid_from, memory.text.clone()));
         let value = |memory: &Memory| memory.attribute.as_ref().map(|own| own.value.clone()).unwrap_or_default();
         found.iter().map(|memory| (value(memory), memory.status)).collect()
     }
 
-    fn of_kind(&self, kind: Kind) -> Vec<Memory> {
+    pub(super) fn of_kind(&self, kind: Kind) -> Vec<Memory> {
         let bank = self.rows.bank();
         let found = bank.memories().filter(|memory| memory.kind == kind && memory.status == Status::Active);
         found.cloned().collect()
     }
 
     /// The texts that are found, best first.
-    fn recall(&self, text: &str, change: impl Fn(&mut Query)) -> Vec<String> {
-        let mut query = Query {
-            text: text.to_owned(),
-            limit: 10,
-            min_score: 0,
-            kinds: Vec::new(),
-            filter: None,
-            agent_id: None,
-            session_id: None,
-            valid_at: None,
-            include_working_memory: true,
-        };
+    pub(super) fn recall(&self, text: &str, change: impl Fn(&mut Query)) -> Vec<String> {
+        let mut query = Query::new(text, 10);
         change(&mut query);
         let bank = self.rows.bank();
         let hits = rank(&query, &bank, &[], Timestamp::from_seconds(1_700_000_000 + 1_000 * DAY));
@@ -63,7 +53,7 @@ impl Person {
         hits.iter().map(|hit| text(&hit.found)).collect()
     }
 
-    fn folds_again(&self) {
+    pub(super) fn folds_again(&self) {
         let again = refold(self.working.state().subject, &self.rows, &BTreeSet::new());
         for (live, folded) in self.rows.iter().zip(again.iter()) {
             assert_eq!(live, folded);
@@ -72,11 +62,11 @@ impl Person {
     }
 }
 
-fn active(value: &str) -> (String, Status) {
+pub(super) fn active(value: &str) -> (String, Status) {
     (value.to_owned(), Status::Active)
 }
 
-fn superseded(value: &str) -> (String, Status) {
+pub(super) fn superseded(value: &str) -> (String, Status) {
     (value.to_owned(), Status::Superseded)
 }
 
@@ -90,7 +80,7 @@ fn what_changed_supersedes_and_both_keep_their_validity() {
     assert_eq!(person.values("home_city"), [superseded("Lisbon"), active("Berlin")]);
     let bank = person.rows.bank();
     let (old, new) = {
-        let mut both: Vec<&Memory> = bank.listed(&Listed::Attribute("home_city".to_owned())).collect();
+        let mut both: Vec<&Memory> = bank.listed(Listed::attribute("home_city")).collect();
         both.sort_by_key(|memory| memory.valid_from);
         (both[0], both[1])
     };
@@ -133,6 +123,18 @@ fn what_is_no_longer_so_ends_what_was() {
 }
 
 #[test]
+fn a_longer_value_ends_a_shorter_one_that_it_is_about() {
+    let mut person = Person::new();
+    person.on(0, "I don't drink coffee.");
+    person.end_of(0);
+    person.on(5, "I drink strong coffee.");
+    person.end_of(5);
+    let live: Vec<Memory> = person.of_kind(Kind::Fact).into_iter().chain(person.of_kind(Kind::Preference)).collect();
+    let said: Vec<&str> = live.iter().map(|memory| memory.text.as_str()).collect();
+    assert_eq!(said, ["I drink strong coffee."]);
+}
+
+#[test]
 fn what_is_taken_back_brings_back_what_it_had_superseded() {
     let mut person = Person::new();
     person.on(0, "I live in Lisbon.");
@@ -152,7 +154,7 @@ fn saying_it_again_reinforces_the_fact() {
         person.on(day, ["I work at Siemens.", "As I said, I work at Siemens!", "I work at siemens"][day as usize]);
         person.end_of(day);
     }
-    let facts: Vec<Memory> = person.rows.bank().listed(&Listed::Attribute("employer".to_owned())).cloned().collect();
+    let facts: Vec<Memory> = person.rows.bank().listed(Listed::attribute("employer")).cloned().collect();
     assert_eq!((facts.len(), facts[0].reinforced, facts[0].sources.len()), (1, 2, 3));
     person.folds_again();
 }
