@@ -314,3 +314,10 @@ fn other_languages_are_silent_to_the_classifier_too() {
         assert_eq!(brief(text, None), Vec::new(), "{text}");
     }
 }
+
+#[test]
+fn what_the_attribute_says_is_not_in_the_value() {
+    let found = statements("I am allergic to penicillin.", None);
+    let found: Vec<(&str, &str)> = found.iter().map(|one| (one.attribute.as_str(), one.value.as_str())).collect();
+    assert_eq!(found, [("allergy", "penicillin")]);
+}

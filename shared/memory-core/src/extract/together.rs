@@ -71,6 +71,12 @@ fn is_name(value: &str) -> bool {
     value.chars().any(|one| one.is_uppercase() || one.is_ascii_digit())
 }
 
+/// Whether two words have a stem in common: who is "allergic" has an "allergy".
+fn is_related(one: &str, other: &str) -> bool {
+    const STEM_MIN: usize = 5;
+    one.contains(other) || one.bytes().zip(other.bytes()).take_while(|(one, other)| one == other).count() >= STEM_MIN
+}
+
 /// Whether words that matter are neither in the value of a statement nor what its attribute says.
 fn leaves_out(words: &[Token<'_>], statement: &Statement) -> bool {
     let known: Vec<String> = text::words(&statement.value).collect();
@@ -78,7 +84,7 @@ fn leaves_out(words: &[Token<'_>], statement: &Statement) -> bool {
         let lemma = LEXICON.lemma(token);
         let matters = !token.mark && token.class & !NUMBER == 0 && !LEXICON.is_known_verb(&lemma);
         matters
-            && !statement.attribute.contains(&*lemma)
+            && !statement.attribute.split('_').any(|part| is_related(part, &lemma))
             && LEXICON.noun_of(&token.word).is_none_or(|noun| noun.attribute != statement.attribute)
             && text::words(&token.word).any(|word| !known.contains(&word))
     })
