@@ -54,6 +54,35 @@ fn moving_back_is_remembered_anew() {
 }
 
 #[test]
+fn what_ended_names_a_memory_that_is_there() {
+    // The third turn has no memory of its own: it repeats the first, which told of more than the home.
+    let lisbon = "It rains a lot in this town. I live in Lisbon.";
+    let mut person = Person::new();
+    for (day, text) in [(0, lisbon), (90, "I moved to Berlin."), (180, lisbon)] {
+        person.on(day, text);
+        person.end_of(day);
+    }
+    assert_eq!(person.values("home_city"), [superseded("Lisbon"), superseded("Berlin"), active("Lisbon")]);
+    let bank = person.rows.bank();
+    let heirs: Vec<MemoryId> = bank.memories().filter_map(|known| known.superseded_by).collect();
+    assert!(heirs.len() > 2 && heirs.iter().all(|heir| bank.get(*heir).is_some()), "{heirs:?}");
+}
+
+#[test]
+fn a_repeat_may_be_critical_where_the_first_was_not() {
+    let text = "I take two spoons of the syrup every morning.";
+    let mut person = Person::new();
+    person.on(0, text);
+    person.end_of(0);
+    assert!(!person.rows.bank().memories().any(|known| known.critical));
+    person.rules.safety_topics = vec!["syrup".to_owned()];
+    person.on(1, text);
+    person.end_of(1);
+    let bank = person.rows.bank();
+    assert!(bank.memories().any(|known| known.critical && known.reinforced == 1 && known.part_of.is_none()));
+}
+
+#[test]
 fn of_two_moves_the_last_is_told_first() {
     let mut person = Person::new();
     for (day, text) in [(0, "I live in Lisbon."), (90, "I moved to Berlin."), (180, "We relocated to Oslo.")] {
@@ -136,6 +165,23 @@ fn what_is_said_every_day_stays_a_source_when_there_are_too_many() {
     let sources: BTreeSet<Seq> = bank.memories().flat_map(|known| &known.sources).map(|source| source.seq).collect();
     let kept = person.rows.iter().filter(|row| matches!(row, Row::Source(_))).count();
     assert_eq!(kept, sources.len(), "what no memory has as a source any more is gone");
+}
+
+#[test]
+fn what_has_expired_was_not_known_then_either() {
+    let mut person = Person::new();
+    person.on(0, BERLIN);
+    person.end_of(0);
+    let wish = json!({"kind": "episode", "text": "The alarm code is 4711", "expires_at": time(900)});
+    person.say_on(0, json!({"type": "remember", "body": wish}));
+    person.end_of(0);
+    let subject = person.working.state().subject;
+    let known = |now: i64| {
+        let now = Timestamp::from_seconds(1_700_000_000 + now * DAY);
+        let known = person.rows.as_of(subject, Timestamp::from_seconds(2_000_000), now).bank();
+        known.memories().any(|memory| memory.text.contains("4711"))
+    };
+    assert!(known(800) && !known(900));
 }
 
 #[test]
