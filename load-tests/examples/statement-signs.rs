@@ -2,6 +2,9 @@
 //!
 //!     cargo run --release -p load-tests --example statement-signs -- CASES.jsonl… > signs.jsonl
 //!     python3 load-tests/fit-statements.py signs.jsonl --write
+//!
+//! A case that nobody spoke before, and that corrects nothing, comes a second time behind what was said before another case:
+//! in a conversation somebody always spoke before, and most people then say something else.
 
 use std::io::{BufWriter, Write, stdout};
 
@@ -9,26 +12,44 @@ use anyhow::Context;
 use memory_core::{extract, text};
 use serde_json::{Value, json};
 
+/// Steps through what was said before other cases; coprime to any likely count of them.
+const STRIDE: usize = 7_919;
+
 fn main() -> anyhow::Result<()> {
-    let mut out = BufWriter::new(stdout().lock());
+    let mut cases = Vec::new();
     for file in std::env::args().skip(1) {
-        let cases = std::fs::read_to_string(&file).with_context(|| format!("read {file}"))?;
-        for line in cases.lines() {
+        let lines = std::fs::read_to_string(&file).with_context(|| format!("read {file}"))?;
+        for line in lines.lines() {
             let case: Value = serde_json::from_str(line).with_context(|| format!("read a case of {file}"))?;
-            let say = case["say"].as_str().context("a case says something")?;
-            let signs = extract::signs(say, case["before"].as_str());
-            let sentences: Vec<Value> = signs
-                .into_iter()
-                .map(|one| {
-                    let (said, whole) = (words(&say[one.sentence]), words(&one.whole));
-                    json!({"said": said, "signs": one.signs, "words": one.words, "whole": whole})
-                })
-                .collect();
-            let wanted = words(case["value"].as_str().unwrap_or(""));
-            writeln!(out, "{}", json!({"file": file, "case": case, "wanted": wanted, "sentences": sentences}))?;
+            cases.push((file.clone(), case));
+        }
+    }
+    let befores: Vec<String> =
+        cases.iter().filter_map(|(_, case)| case["before"].as_str().map(str::to_owned)).collect();
+    let mut out = BufWriter::new(stdout().lock());
+    for (place, (file, case)) in cases.iter().enumerate() {
+        let before = case["before"].as_str();
+        write(&mut out, file, case, before)?;
+        let borrowed = befores.get(place * STRIDE % befores.len().max(1));
+        if before.is_none() && case["category"] != "correction" && borrowed.is_some() {
+            write(&mut out, file, case, borrowed.map(String::as_str))?;
         }
     }
     out.flush().context("write the signs")
+}
+
+fn write(out: &mut impl Write, file: &str, case: &Value, before: Option<&str>) -> anyhow::Result<()> {
+    let say = case["say"].as_str().context("a case says something")?;
+    let sentences: Vec<Value> = extract::signs(say, before)
+        .into_iter()
+        .map(|one| {
+            let (said, whole) = (words(&say[one.sentence]), words(&one.whole));
+            json!({"said": said, "signs": one.signs, "words": one.words, "whole": whole})
+        })
+        .collect();
+    let wanted = words(case["value"].as_str().unwrap_or(""));
+    writeln!(out, "{}", json!({"file": file, "case": case, "wanted": wanted, "sentences": sentences}))
+        .context("write the signs")
 }
 
 fn words(said: &str) -> Vec<String> {

@@ -103,8 +103,7 @@ fn of_turn(turns: &[Turn], place: usize) -> Vec<Candidate> {
     let mut candidates = Vec::new();
     let mut corrects = false;
     for statement in extract::statements(&content, said_before.as_deref()) {
-        // It says what is right instead.
-        corrects |= statement.act == Act::Correction && (statement.single || statement.old.is_some());
+        corrects |= statement.act == Act::Correction;
         if statement.confidence >= CONFIDENCE_MIN {
             let mut candidate = of_statement(&content, statement);
             candidate.with =

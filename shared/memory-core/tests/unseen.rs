@@ -3,11 +3,13 @@
 //!
 //! | file | written by | seen by |
 //! |---|---|---|
-//! | `extract-more.jsonl` (750) | somebody apart | the rules were widened on it, the classifier is fitted on it |
-//! | `extract-unseen.jsonl` (750) | somebody apart | nobody: no rule was written and no weight fitted on it, only the totals were run |
+//! | `extract-more.jsonl` (748) | somebody apart | the rules were widened on it, the classifier is fitted on it |
+//! | `extract-paraphrases.jsonl` (1,500) | two apart, who put the cases of `extract-dev.jsonl` in other words | nobody |
+//! | `extract-unseen.jsonl` (747) | somebody apart, freely | nobody |
 //! | `emotion-unseen.jsonl` (400) | somebody apart | nobody |
 //!
-//! So the figures of the second file are what strangers may expect. The floors stand just below what was reached.
+//! Seen by nobody: no rule was written and no weight fitted on it, only the totals were run. So the figures of these files are
+//! what strangers may expect. The floors stand just below what was reached.
 
 use std::collections::BTreeMap;
 
@@ -16,6 +18,7 @@ use memory_core::extract::{self, Act, Statement};
 use serde_json::Value;
 
 const MORE: &str = include_str!("../testdata/extract-more.jsonl");
+const PARAPHRASES: &str = include_str!("../testdata/extract-paraphrases.jsonl");
 const STATEMENTS: &str = include_str!("../testdata/extract-unseen.jsonl");
 const FEELINGS: &str = include_str!("../testdata/emotion-unseen.jsonl");
 
@@ -34,6 +37,12 @@ fn name(act: Act) -> &'static str {
     }
 }
 
+/// Words with which a value says what is not; where the statement itself says so, its value need not.
+const DENYING: [&str; 16] = [
+    "not", "never", "no", "don't", "doesn't", "didn't", "can't", "cannot", "won't", "isn't", "aren't", "wasn't",
+    "haven't", "hasn't", "ain't", "anymore",
+];
+
 /// Whether a statement is of an accepted category and its value has the words that any right reading has; "daughter's"
 /// has the word "daughter".
 fn is_right(statement: &Statement, case: &Value) -> bool {
@@ -43,7 +52,8 @@ fn is_right(statement: &Statement, case: &Value) -> bool {
         let words = memory_core::text::words(&text.replace('\u{2019}', "'")).collect::<Vec<_>>();
         words.into_iter().map(|word| word.trim_end_matches("'s").to_owned()).collect::<Vec<_>>()
     };
-    let (wanted, found) = (words(case["value"].as_str().unwrap_or("")), words(&statement.value));
+    let (mut wanted, found) = (words(case["value"].as_str().unwrap_or("")), words(&statement.value));
+    wanted.retain(|word| !statement.negated || !DENYING.contains(&word.as_str()));
     accepted && !wanted.is_empty() && wanted.iter().all(|word| found.contains(word))
 }
 
@@ -106,19 +116,35 @@ fn statements_are_found_in_sentences_the_classifier_was_fitted_on() {
 }
 
 #[test]
+fn statements_are_found_in_unseen_paraphrases() {
+    let figures = Figures::of(PARAPHRASES);
+    figures.show("paraphrases");
+    let floors = [
+        ("preference", 90),
+        ("fact", 84),
+        ("change", 95),
+        ("negation", 94),
+        ("commitment", 91),
+        ("correction", 88),
+        ("none", 86),
+    ];
+    figures.reach(&floors, 90);
+}
+
+#[test]
 fn statements_are_found_in_unseen_sentences() {
     let figures = Figures::of(STATEMENTS);
     figures.show("unseen");
     let floors = [
-        ("preference", 76),
+        ("preference", 82),
         ("fact", 86),
-        ("change", 82),
-        ("negation", 82),
-        ("commitment", 92),
-        ("correction", 76),
-        ("none", 89),
+        ("change", 91),
+        ("negation", 86),
+        ("commitment", 97),
+        ("correction", 81),
+        ("none", 88),
     ];
-    figures.reach(&floors, 81);
+    figures.reach(&floors, 83);
 }
 
 #[test]

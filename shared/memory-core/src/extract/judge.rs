@@ -41,12 +41,13 @@ pub(super) struct Judge {
 pub(super) static JUDGE: LazyLock<Judge> =
     LazyLock::new(|| Judge::read(include_str!("weights.txt"), include_str!("leanings.txt")));
 
-/// Weights by the hash of their sign, in the order of the hashes.
+/// Weights by the hash of their sign: open addressing, half of the places are empty.
 #[derive(Debug)]
 struct Table {
-    hashes: Vec<u64>,
-    weights: Vec<[i8; CLASSES.len()]>,
+    places: Vec<Option<(u64, Weights)>>,
 }
+
+type Weights = [i8; CLASSES.len()];
 
 impl Judge {
     /// Reads the two tables: in each line seven weights, a space, and one sign or the words that lean so. What speaks for
@@ -81,7 +82,7 @@ impl Table {
     /// Reads lines of weights and what they are for; `between` stands between several of those.
     fn read(text: &'static str, between: &str) -> Self {
         let lines = text.lines().filter(|line| !line.starts_with("# "));
-        let mut rows: Vec<(u64, [i8; CLASSES.len()])> = lines
+        let rows: Vec<(u64, Weights)> = lines
             .flat_map(|line| {
                 let (weights, signs) = line.split_once(' ').expect("a line has weights and what they are for");
                 let weights: [u8; CLASSES.len()] = weights.as_bytes().try_into().expect("a weight for each class");
@@ -89,13 +90,26 @@ impl Table {
                 signs.split(between).map(move |sign| (Hash::default().add(sign).0, weights))
             })
             .collect();
-        rows.sort_unstable();
-        let (hashes, weights) = rows.into_iter().unzip();
-        Self { hashes, weights }
+        let mut table = Self { places: vec![None; (rows.len() * 2).next_power_of_two()] };
+        for (hash, weights) in rows {
+            let place = table.place(hash);
+            table.places[place] = Some((hash, weights));
+        }
+        table
     }
 
-    fn get(&self, hash: u64) -> Option<[i8; CLASSES.len()]> {
-        self.hashes.binary_search(&hash).ok().map(|place| self.weights[place])
+    fn get(&self, hash: u64) -> Option<Weights> {
+        self.places[self.place(hash)].map(|(_, weights)| weights)
+    }
+
+    /// Where a hash stands, or would.
+    fn place(&self, hash: u64) -> usize {
+        let last = self.places.len() - 1;
+        let mut place = usize::try_from(hash & u64::try_from(last).expect("few")).expect("within the table");
+        while self.places[place].is_some_and(|(other, _)| other != hash) {
+            place = (place + 1) & last;
+        }
+        place
     }
 }
 

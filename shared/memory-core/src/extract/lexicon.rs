@@ -291,27 +291,33 @@ impl Lexicon {
 
     /// The dictionary form of a verb.
     pub(super) fn lemma<'w>(&self, token: &'w Token<'_>) -> Cow<'w, str> {
+        let lemma = token.lemma.get_or_init(|| self.other_form(token));
+        Cow::Borrowed(lemma.as_deref().unwrap_or(&token.word))
+    }
+
+    /// The dictionary form, if it is not the word itself.
+    fn other_form(&self, token: &Token<'_>) -> Option<Cow<'static, str>> {
         let word = token.word.as_ref();
         for (class, lemma) in [(BE, "be"), (HAVE, "have"), (DO, "do"), (WOULD, "would")] {
             if token.in_class(class) {
-                return Cow::Borrowed(lemma);
+                return Some(Cow::Borrowed(lemma));
             }
         }
         if let Some(lemma) = self.irregular.get(word) {
-            return Cow::Borrowed(lemma);
+            return Some(Cow::Borrowed(lemma));
         }
         if self.rules.get(word).is_some() {
-            return Cow::Borrowed(word);
+            return None;
         }
         for ending in ["ing", "ed", "s"] {
             if let Some(stem) = word.strip_suffix(ending)
                 && stem.len() > 1
                 && stem.bytes().any(|byte| b"aeiouy".contains(&byte))
             {
-                return self.restore(stem, ending);
+                return Some(self.restore(stem, ending));
             }
         }
-        Cow::Borrowed(word)
+        None
     }
 
     /// Whether a form tells the past: irregular, or in "ed".

@@ -58,7 +58,9 @@ impl Reader<'_> {
         let Scope { from, to, .. } = scope;
         let Some(me) = (from..to.min(from + 7)).find(|at| self.tokens[*at].is("me")) else { return false };
         let before = |back: usize| me.checked_sub(back).filter(|at| *at >= from).map_or("", |at| self.word(at, to));
-        let denied = self.tokens[from..me].iter().any(|token| token.in_class(NOT | NEVER)) || before(2) == "keep";
+        let denied = self.tokens[from..me].iter().any(|token| token.in_class(NOT | NEVER))
+            || before(2) == "keep"
+            || matches!(self.word(from, to), "nobody" | "no" | "none" | "hardly" | "few");
         let naming = matches!(before(1), "call" | "calls" | "address" | "name" | "nickname")
             || before(1) == "to" && before(2) == "refer";
         if !naming || denied || matches!(before(2), "he" | "she" | "to" | "keep") {

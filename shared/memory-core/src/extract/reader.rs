@@ -40,6 +40,8 @@ pub(super) struct Reader<'a> {
     pub(super) denied: Option<Denied>,
     /// What "it" is: the attribute that was spoken of last, whether it is single, and whether it changed.
     pub(super) topic: Option<(String, bool, bool)>,
+    /// It answers a question in a few words, which say nothing without it.
+    pub(super) answered: bool,
 }
 
 /// What the opening of a clause says of the whole.
@@ -55,8 +57,17 @@ struct Opening {
 pub(super) fn by_rules<'a>(text: &'a str, before: Option<&'a str>) -> (Reader<'a>, Vec<Sentence>) {
     let tokens = without_quotes(tokens(text));
     let sentences = sentences(&tokens);
-    let mut reader =
-        Reader { text, tokens, before, out: Vec::new(), sentence: 0..0, cue: Cue::None, denied: None, topic: None };
+    let mut reader = Reader {
+        text,
+        tokens,
+        before,
+        out: Vec::new(),
+        sentence: 0..0,
+        cue: Cue::None,
+        denied: None,
+        topic: None,
+        answered: false,
+    };
     let mut cued_at = 0;
     if blames(&reader.tokens) {
         reader.cue = Cue::Correct;
@@ -74,6 +85,7 @@ pub(super) fn by_rules<'a>(text: &'a str, before: Option<&'a str>) -> (Reader<'a
     }
     if reader.out.is_empty() {
         answer::answer(&mut reader, &sentences);
+        reader.answered = !reader.out.is_empty();
     }
     (reader, sentences)
 }

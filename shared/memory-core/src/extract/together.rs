@@ -21,19 +21,19 @@ use crate::text::language::Language;
 /// How many tokens of a text tell its language.
 const LANGUAGE_WORDS: usize = 200;
 /// How far ahead "no statement" must be for what the rules found to be dropped, in 1/16 of a logit.
-const DROP_AT: i32 = 32;
+const DROP_AT: i32 = 4;
 /// How far another act must be ahead of the one that the rules say.
-const TURN_AT: i32 = 8;
+const TURN_AT: i32 = 4;
 /// The same where a rule of a table fits.
-const TURN_SURE_AT: i32 = 24;
+const TURN_SURE_AT: i32 = 16;
 /// How far an act must be ahead of "no statement" where the rules found nothing.
-const STATE_AT: i32 = 12;
+const STATE_AT: i32 = 24;
 /// How far it must be ahead of all else in what is put as a question: "could you always use metric?"
 const ASKED_AT: i32 = 16;
 
 pub(super) fn read(text: &str, before: Option<&str>) -> Vec<Statement> {
     let (mut reader, sentences) = by_rules(text, before);
-    if Language::is_foreign(reader.tokens.iter().take(LANGUAGE_WORDS).map(|token| &*token.word)) {
+    if reader.answered || Language::is_foreign(reader.tokens.iter().take(LANGUAGE_WORDS).map(|token| &*token.word)) {
         reader.out.sort_by_key(|found| found.sentence.start);
         return reader.out;
     }
@@ -55,7 +55,7 @@ pub(super) fn signs_of(text: &str, before: Option<&str>) -> Vec<Signs> {
     let all = sentences.iter().enumerate().map(|(place, sentence)| {
         let mut listed = Listed::default();
         reader.signs(&sentences, place, &said_before, &mut listed);
-        let words = whole(&reader.tokens, sentence, &clauses(&reader.tokens, sentence));
+        let words = whole(&reader.tokens, sentence, &clauses(&reader.tokens, sentence), None);
         Signs {
             sentence: sentence.bytes.clone(),
             signs: listed.signs,
@@ -64,6 +64,48 @@ pub(super) fn signs_of(text: &str, before: Option<&str>) -> Vec<Signs> {
         }
     });
     all.collect()
+}
+
+/// The attribute of what is stated as a whole.
+fn attribute_of(act: Act) -> &'static str {
+    match act {
+        Act::Preference => "prefers",
+        Act::Commitment => "plan",
+        Act::Negation => "lacks",
+        Act::Fact | Act::Change => "status",
+        Act::Correction => "said",
+    }
+}
+
+/// Whether a value only points at something: "it", "there".
+fn is_void(value: &str) -> bool {
+    const POINTERS: [&str; 24] = [
+        "it",
+        "him",
+        "her",
+        "them",
+        "me",
+        "us",
+        "you",
+        "myself",
+        "ourselves",
+        "himself",
+        "herself",
+        "there",
+        "here",
+        "this",
+        "that",
+        "those",
+        "these",
+        "one",
+        "so",
+        "not",
+        "mine",
+        "before",
+        "self",
+        "either",
+    ];
+    POINTERS.iter().any(|pointer| value.eq_ignore_ascii_case(pointer))
 }
 
 /// Whether a value is, or holds, a name or a number.
@@ -113,7 +155,7 @@ impl Reader<'_> {
             }
             return;
         };
-        let words = whole(&self.tokens, sentence, &clauses(&self.tokens, sentence));
+        let words = whole(&self.tokens, sentence, &clauses(&self.tokens, sentence), Some(act));
         let told = &self.tokens[words.clone()];
         let mut here: Vec<&mut Statement> =
             self.out.iter_mut().filter(|found| found.sentence == sentence.bytes).collect();
@@ -129,6 +171,12 @@ impl Reader<'_> {
                 if sure && verdict.lead_over(None) >= STATE_AT {
                     self.tell_whole(words, act);
                 }
+            }
+            // The rules found a place where something should stand, and only a pronoun there.
+            [only] if is_void(&only.value) => {
+                only.value = said(self.text, told);
+                only.attribute = attribute_of(only.act).to_owned();
+                (only.single, only.old) = (false, None);
             }
             // What replaces something, or has one value at a time, is told apart by its value: there a name or a number
             // stays as the rules cut it.
@@ -150,16 +198,9 @@ impl Reader<'_> {
             return;
         }
         let value = said(self.text, told);
-        let attribute = match act {
-            Act::Preference => "prefers",
-            Act::Commitment => "plan",
-            Act::Negation => "lacks",
-            Act::Fact | Act::Change => "status",
-            Act::Correction => "said",
-        };
         self.out.push(Statement {
             act,
-            attribute: attribute.to_owned(),
+            attribute: attribute_of(act).to_owned(),
             value,
             old: None,
             negated: act == Act::Negation,

@@ -5,6 +5,7 @@
 //! bytes of the whole.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::ops::Range;
 
 use super::lexicon::{COORDINATOR, Class, LEXICON, SUBORDINATE, TIME};
@@ -18,6 +19,8 @@ pub(super) struct Token<'a> {
     pub(super) class: Class,
     pub(super) capital: bool,
     pub(super) mark: bool,
+    /// Its lemma, once somebody has asked, if it is another word.
+    pub(super) lemma: OnceCell<Option<Cow<'static, str>>>,
 }
 
 impl Token<'_> {
@@ -108,7 +111,7 @@ pub(super) fn tokens(text: &str) -> Vec<Token<'_>> {
         if !part && (is_mark(character) || character == '\n') {
             let span = at..at + character.len_utf8();
             let word = Cow::Borrowed(&text[span.clone()]);
-            tokens.push(Token { word, span, class: 0, capital: false, mark: true });
+            tokens.push(Token { word, span, class: 0, capital: false, mark: true, lemma: OnceCell::new() });
         }
         before = character;
     }
@@ -177,5 +180,5 @@ fn word<'a>(text: &'a str, span: Range<usize>, tokens: &mut Vec<Token<'a>>) {
 
 fn push<'a>(word: Cow<'a, str>, span: Range<usize>, capital: bool, tokens: &mut Vec<Token<'a>>) {
     let class = LEXICON.class(&word);
-    tokens.push(Token { word, span, class, capital, mark: false });
+    tokens.push(Token { word, span, class, capital, mark: false, lemma: OnceCell::new() });
 }

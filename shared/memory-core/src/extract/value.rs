@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use super::clause::starts_clause;
 use super::lexicon::{
-    ADJUNCT, ADVERB, COORDINATOR, DET, FILLER, LEXICON, NOT, NOW, NUMBER, OPENER, PREPOSITION, Phrase, SUBORDINATE,
+    ADJUNCT, ADVERB, AUXILIARY, COORDINATOR, DET, FILLER, LEXICON, NOT, NOW, NUMBER, OPENER, PREPOSITION, Phrase,
+    SUBORDINATE, TIME,
 };
 use super::token::Token;
 
@@ -79,14 +80,7 @@ fn replaced(tokens: &[Token<'_>], at: usize, start: usize) -> Option<(usize, boo
             Some((at + 3, true))
         }
         "and" if word(at + 1) == "not" => Some((at + 2, true)),
-        "not"
-            if !matches!(
-                word(at - 1),
-                "to" | "do" | "does" | "can" | "could" | "is" | "am" | "are" | "was" | "but"
-            ) =>
-        {
-            Some((at + 1, true))
-        }
+        "not" if !(tokens[at - 1].in_class(AUXILIARY) || matches!(word(at - 1), "to" | "but")) => Some((at + 1, true)),
         "instead" if word(at + 1) == "of" => Some((at + 2, false)),
         "rather" if word(at + 1) == "than" => Some((at + 2, false)),
         _ => None,
@@ -127,8 +121,11 @@ fn stops(tokens: &[Token<'_>], at: usize, extent: Extent) -> bool {
             || token.in_class(PREPOSITION)
                 && next.is_some_and(|next| {
                     next.in_class(DET)
-                        && tokens.get(at + 2).is_some_and(|noun| matches!(&*noun.word, "moment" | "time"))
-                }))
+                        && tokens.get(at + 2).is_some_and(|noun| matches!(&*noun.word, "moment" | "time" | "holidays"))
+                })
+            // "Porto on Monday", "Utrecht over Christmas"; a date goes on: "the 3rd of May".
+            || matches!(&*token.word, "on" | "over" | "around" | "before" | "after" | "in" | "at")
+                && next.is_some_and(|next| next.in_class(TIME) || next.is("may") && next.capital))
 }
 
 /// Whether a mark within a value only joins its words: in a list, in an apposition, in quotes.
@@ -151,7 +148,7 @@ fn continues(tokens: &[Token<'_>], at: usize, end: usize, extent: Extent) -> boo
             joined
                 || proper && stretch <= 4
                 || stretch < next.len() && stretch <= 3
-                || extent == Extent::Plan && first.in_class(super::lexicon::TIME | PREPOSITION)
+                || extent == Extent::Plan && first.in_class(TIME | PREPOSITION)
         }
         _ => false,
     }

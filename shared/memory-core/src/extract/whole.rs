@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::Act;
 use super::clause::{Clause, Sentence};
 use super::lexicon::{ADVERB, AUXILIARY, COORDINATOR, LEXICON, NEVER, NO, NOT, NOW, OPENER, POSSESSIVE, SUBJECT};
 use super::token::Token;
@@ -10,11 +11,17 @@ use super::value::{close, trim};
 /// The longest value, in tokens: what is longer is a tale.
 const WORDS_MAX: usize = 40;
 
-/// The words of a sentence that are worth keeping: none of "well", "I am", "you know" and what it asks at its end.
-pub(super) fn whole(tokens: &[Token<'_>], sentence: &Sentence, clauses: &[Clause]) -> Range<usize> {
+/// The longest question that only asks for agreement, in tokens: "…, will you?"
+const TAG_MAX: usize = 4;
+
+/// The words of a sentence that are worth keeping: none of "well", "I am", "you know" and what it asks at its end, unless
+/// that is how the act is put: "could you keep it short?"
+pub(super) fn whole(tokens: &[Token<'_>], sentence: &Sentence, clauses: &[Clause], act: Option<Act>) -> Range<usize> {
     let Range { start, end } = sentence.tokens;
     let from = opened(tokens, start, end);
-    let asked = clauses.iter().find(|clause| clause.question && clause.from > from).map(|clause| clause.from);
+    let asks = matches!(act, Some(Act::Preference | Act::Correction));
+    let is_aside = |clause: &&Clause| clause.question && clause.from > from && (!asks || end - clause.from <= TAG_MAX);
+    let asked = clauses.iter().find(is_aside).map(|clause| clause.from).filter(|_| sentence.question);
     let to = asked.unwrap_or(end).min(from + WORDS_MAX);
     let (to, _) = close(&tokens[..to], from, to);
     let told = told(&tokens[..to], from);
