@@ -103,7 +103,7 @@ impl Default for Rules {
             window_turns_max: 20,
             window_bytes_max: 64 * 1024,
             salient_at: 780,
-            keep_at: 95,
+            keep_at: 85,
             merge_at: 900,
             bank_max: 20_000,
             recent_turns: 6,

@@ -84,7 +84,8 @@ impl Draft<'_> {
         }
         let value = Value::of(&attribute.value);
         let same = |known: &&Memory| {
-            is_of_same_voice(known, memory)
+            known.status == Status::Active
+                && is_of_same_voice(known, memory)
                 && known
                     .attribute
                     .as_ref()
@@ -125,7 +126,9 @@ impl Draft<'_> {
             memory.superseded_by = Some(later.id);
             memory.valid_to = Some(last_said(later));
         }
-        let earlier: Vec<Memory> = against.iter().filter(|known| !is_later(known)).cloned().collect();
+        // What ended at a value that was told before this one, though it came after it, ends now where this one begins.
+        let holds = |known: &&Memory| known.valid_to.is_none_or(|end| end > memory.valid_from);
+        let earlier: Vec<Memory> = against.iter().filter(|known| !is_later(known)).filter(holds).cloned().collect();
         for mut known in earlier {
             self.outdate(turn, &known, &memory);
             known.status = Status::Superseded;
@@ -146,7 +149,7 @@ impl Draft<'_> {
         }
     }
 
-    /// The active statements that cannot hold beside this one, by id.
+    /// The statements that hold or held and cannot hold beside this one, by id.
     fn contradicted(&self, memory: &Memory, candidate: &Candidate) -> Vec<Memory> {
         let Some(attribute) = memory.attribute.as_ref().filter(|_| memory.kind != Kind::Lesson) else {
             return Vec::new();
@@ -178,7 +181,7 @@ impl Draft<'_> {
         let mut against: Vec<Memory> = replaced
             .chain(opposite)
             .chain(others.into_iter().flatten())
-            .filter(|known| is_of_same_voice(known, memory) && contradicts(known))
+            .filter(|known| held(known) && is_of_same_voice(known, memory) && contradicts(known))
             .cloned()
             .collect();
         against.sort_unstable_by_key(|known| known.id);
@@ -193,6 +196,12 @@ fn stances(name: &str) -> Vec<&str> {
     if FEELINGS.contains(&name) { FEELINGS.to_vec() } else { vec![name] }
 }
 
+/// Whether a statement held for a time; what was read out of words that were corrected never did.
+fn held(memory: &Memory) -> bool {
+    memory.status == Status::Active
+        || memory.status == Status::Superseded && memory.valid_to.is_some_and(|end| end > memory.valid_from)
+}
+
 /// When what it states was said last, or holds from, if that is later.
 fn last_said(memory: &Memory) -> Timestamp {
     memory.sources.iter().map(|source| source.time).max().unwrap_or(memory.valid_from).max(memory.valid_from)
@@ -200,10 +209,7 @@ fn last_said(memory: &Memory) -> Timestamp {
 
 /// Two people who speak of themselves do not contradict each other.
 fn is_of_same_voice(known: &Memory, memory: &Memory) -> bool {
-    known.status == Status::Active
-        && known.kind != Kind::Lesson
-        && known.origin == memory.origin
-        && known.speaker == memory.speaker
+    known.kind != Kind::Lesson && known.origin == memory.origin && known.speaker == memory.speaker
 }
 
 /// A value that others are compared with.

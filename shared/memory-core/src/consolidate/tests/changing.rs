@@ -95,6 +95,30 @@ fn of_two_moves_the_last_is_told_first() {
 }
 
 #[test]
+fn at_any_time_one_value_holds_whichever_arrived_last() {
+    let said = [(0, "I live in Lisbon."), (90, "I moved to Berlin."), (180, "We relocated to Oslo.")];
+    for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+        let mut person = Person::new();
+        for (day, text) in order.map(|place: usize| said[place]) {
+            person.on(day, text);
+            person.end_of(day);
+        }
+        let bank = person.rows.bank();
+        let homes = bank.listed(Listed::attribute("home_city")).filter(|known| known.kind == Kind::Fact);
+        let mut homes: Vec<(&str, Timestamp, Option<Timestamp>)> = homes
+            .map(|known| (known.attribute.as_ref().map_or("", |own| &*own.value), known.valid_from, known.valid_to))
+            .collect();
+        homes.sort_unstable_by_key(|(_, from, _)| *from);
+        let values: Vec<&str> = homes.iter().map(|(value, ..)| *value).collect();
+        assert_eq!(values, ["Lisbon", "Berlin", "Oslo"], "{order:?}");
+        let next: Vec<Option<Timestamp>> = homes.iter().skip(1).map(|(_, from, _)| Some(*from)).chain([None]).collect();
+        let ends: Vec<Option<Timestamp>> = homes.iter().map(|(.., to)| *to).collect();
+        assert_eq!(ends, next, "{order:?}");
+        person.folds_again();
+    }
+}
+
+#[test]
 fn a_corrected_fact_states_its_new_words() {
     let mut person = Person::new();
     person.on(0, "I live in Lisbon.");
