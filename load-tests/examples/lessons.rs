@@ -68,8 +68,8 @@ fn main() -> anyhow::Result<()> {
             let place = hits.iter().position(|hit| matches!(hit.found, Found::Memory(memory) if of_case(memory)));
             first += usize::from(place == Some(0));
             third += usize::from(place.is_some_and(|place| place < 3));
-            let place = place.map_or_else(|| "-".to_owned(), |place| (place + 1).to_string());
-            println!("{place:>3} {}", case[task]);
+            let rank = place.map_or_else(|| "-".to_owned(), |place| (place + 1).to_string());
+            println!("{rank:>3} {}", case[task]);
         }
         println!("{name}: first in {} %, among the first three in {} %", percent(first), percent(third));
     }

@@ -3,8 +3,8 @@
 //!     cargo run --release -p load-tests --example statement-signs -- CASES.jsonl… > signs.jsonl
 //!     python3 load-tests/fit-statements.py signs.jsonl --write
 //!
-//! A case that nobody spoke before, and that corrects nothing, comes a second time behind what was said before another case:
-//! in a conversation somebody always spoke before, and most people then say something else.
+//! A case that nobody spoke before, and that corrects nothing, comes a second time behind what was said before another case of
+//! its file: in a conversation somebody always spoke before, and most people then say something else.
 
 use std::io::{BufWriter, Write, stdout};
 
@@ -16,23 +16,22 @@ use serde_json::{Value, json};
 const STRIDE: usize = 7_919;
 
 fn main() -> anyhow::Result<()> {
-    let mut cases = Vec::new();
+    let mut out = BufWriter::new(stdout().lock());
     for file in std::env::args().skip(1) {
         let lines = std::fs::read_to_string(&file).with_context(|| format!("read {file}"))?;
-        for line in lines.lines() {
-            let case: Value = serde_json::from_str(line).with_context(|| format!("read a case of {file}"))?;
-            cases.push((file.clone(), case));
-        }
-    }
-    let befores: Vec<String> =
-        cases.iter().filter_map(|(_, case)| case["before"].as_str().map(str::to_owned)).collect();
-    let mut out = BufWriter::new(stdout().lock());
-    for (place, (file, case)) in cases.iter().enumerate() {
-        let before = case["before"].as_str();
-        write(&mut out, file, case, before)?;
-        let borrowed = befores.get(place * STRIDE % befores.len().max(1));
-        if before.is_none() && case["category"] != "correction" && borrowed.is_some() {
-            write(&mut out, file, case, borrowed.map(String::as_str))?;
+        let cases: Vec<Value> = lines
+            .lines()
+            .map(serde_json::from_str)
+            .collect::<Result<_, _>>()
+            .with_context(|| format!("read {file}"))?;
+        let befores: Vec<&str> = cases.iter().filter_map(|case| case["before"].as_str()).collect();
+        for (place, case) in cases.iter().enumerate() {
+            let before = case["before"].as_str();
+            write(&mut out, &file, case, before)?;
+            let borrowed = befores.get(place * STRIDE % befores.len().max(1));
+            if before.is_none() && case["category"] != "correction" && borrowed.is_some() {
+                write(&mut out, &file, case, borrowed.copied())?;
+            }
         }
     }
     out.flush().context("write the signs")

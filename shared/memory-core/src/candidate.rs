@@ -28,6 +28,9 @@ const CANDIDATES_MAX: usize = 8;
 /// The most bytes of another turn in a lesson.
 const QUOTE_BYTES_MAX: usize = 300;
 
+/// A correction in so few words only says that something is wrong.
+const VAGUE_WORDS_MAX: usize = 3;
+
 /// What is said of an answer that did, or did not, help; each is found as a run of words.
 const WORKED: &str = include_str!("candidate/worked.txt");
 const FAILED: &str = include_str!("candidate/failed.txt");
@@ -103,7 +106,11 @@ fn of_turn(turns: &[Turn], place: usize) -> Vec<Candidate> {
     let mut candidates = Vec::new();
     let mut corrects = false;
     for statement in extract::statements(&content, said_before.as_deref()) {
-        corrects |= statement.act == Act::Correction;
+        // "That's wrong" says that, and not what would be right.
+        let tells = statement.single
+            || statement.old.is_some()
+            || statement.value.split_whitespace().nth(VAGUE_WORDS_MAX).is_some();
+        corrects |= statement.act == Act::Correction && tells;
         if statement.confidence >= CONFIDENCE_MIN {
             let mut candidate = of_statement(&content, statement);
             candidate.with =

@@ -174,7 +174,8 @@ impl Draft<'_> {
         self.read_again(&mut memory);
         let derived = |known: &&Memory| {
             known.part_of == Some(id)
-                && known.status == Status::Active
+                && matches!(known.status, Status::Active | Status::Superseded)
+                && known.valid_to != Some(known.valid_from)
                 && !matches!(known.kind, Kind::Pattern | Kind::Summary)
         };
         let derived: Vec<Memory> = self.bank.memories().filter(derived).cloned().collect();

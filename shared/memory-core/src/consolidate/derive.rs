@@ -119,37 +119,38 @@ impl Draft<'_> {
     /// Keeps a statement, and ends what it contradicts, or is ended by what was said later already.
     pub(super) fn supersede(&mut self, turn: &Turn, mut memory: Memory, candidate: &Candidate) {
         let against = self.contradicted(&memory, candidate);
-        // What was said again counts from when it was said last.
-        let is_later = |known: &&Memory| last_said(known) > memory.valid_from;
-        if let Some(later) = against.iter().filter(is_later).min_by_key(|known| last_said(known)) {
+        let after = memory.valid_from;
+        let next = against.iter().filter_map(|known| Some((next_said(known, after)?, known))).min_by_key(|(at, _)| *at);
+        if let Some((end, later)) = next {
+            self.outdate(turn, &memory, later, end);
             memory.status = Status::Superseded;
             memory.superseded_by = Some(later.id);
-            memory.valid_to = Some(last_said(later));
+            memory.valid_to = Some(end);
         }
-        // What ended at a value that was told before this one, though it came after it, ends now where this one begins.
-        let holds = |known: &&Memory| known.valid_to.is_none_or(|end| end > memory.valid_from);
-        let earlier: Vec<Memory> = against.iter().filter(|known| !is_later(known)).filter(holds).cloned().collect();
+        // What had ended at a value that came later, but was told before this one, ends where this one begins.
+        let earlier: Vec<Memory> = against.iter().filter(|known| next_said(known, after).is_none()).cloned().collect();
         for mut known in earlier {
-            self.outdate(turn, &known, &memory);
+            self.outdate(turn, &known, &memory, after);
             known.status = Status::Superseded;
             known.superseded_by = Some(memory.id);
-            known.valid_to = Some(memory.valid_from);
+            known.valid_to = Some(after);
             self.put_revised(turn, known.text.clone(), known);
         }
         self.put_memory(memory);
     }
 
     /// The memory of a turn that says nothing but what no longer holds, holds no longer.
-    fn outdate(&mut self, turn: &Turn, known: &Memory, by: &Memory) {
+    fn outdate(&mut self, turn: &Turn, known: &Memory, by: &Memory, end: Timestamp) {
         let whole = known.part_of.and_then(|id| self.bank.get(id)).filter(|whole| whole.text.trim() == known.text);
-        if let Some(mut whole) = whole.filter(|whole| whole.valid_to.is_none()).cloned() {
-            whole.valid_to = Some(by.valid_from);
+        let holds = |whole: &&Memory| whole.valid_to.is_none_or(|until| until > end);
+        if let Some(mut whole) = whole.filter(holds).cloned() {
+            whole.valid_to = Some(end);
             whole.superseded_by = by.part_of.filter(|id| self.bank.get(*id).is_some()).or(Some(by.id));
             self.put_revised(turn, whole.text.clone(), whole);
         }
     }
 
-    /// The statements that hold or held and cannot hold beside this one, by id.
+    /// The statements that hold when this one begins, or later, and cannot hold beside it; by id.
     fn contradicted(&self, memory: &Memory, candidate: &Candidate) -> Vec<Memory> {
         let Some(attribute) = memory.attribute.as_ref().filter(|_| memory.kind != Kind::Lesson) else {
             return Vec::new();
@@ -181,7 +182,9 @@ impl Draft<'_> {
         let mut against: Vec<Memory> = replaced
             .chain(opposite)
             .chain(others.into_iter().flatten())
-            .filter(|known| held(known) && is_of_same_voice(known, memory) && contradicts(known))
+            .filter(|known| {
+                holds_after(known, memory.valid_from) && is_of_same_voice(known, memory) && contradicts(known)
+            })
             .cloned()
             .collect();
         against.sort_unstable_by_key(|known| known.id);
@@ -196,15 +199,17 @@ fn stances(name: &str) -> Vec<&str> {
     if FEELINGS.contains(&name) { FEELINGS.to_vec() } else { vec![name] }
 }
 
-/// Whether a statement held for a time; what was read out of words that were corrected never did.
-fn held(memory: &Memory) -> bool {
+/// Whether a statement holds at some time from then on. What was read out of words that were corrected never held.
+fn holds_after(memory: &Memory, then: Timestamp) -> bool {
+    let from = memory.valid_from.max(then);
     memory.status == Status::Active
-        || memory.status == Status::Superseded && memory.valid_to.is_some_and(|end| end > memory.valid_from)
+        || memory.status == Status::Superseded && memory.valid_to.is_some_and(|end| end > from)
 }
 
-/// When what it states was said last, or holds from, if that is later.
-fn last_said(memory: &Memory) -> Timestamp {
-    memory.sources.iter().map(|source| source.time).max().unwrap_or(memory.valid_from).max(memory.valid_from)
+/// When what a memory states began to hold, or was said again, first after a time.
+fn next_said(memory: &Memory, after: Timestamp) -> Option<Timestamp> {
+    let said = memory.sources.iter().map(|source| source.time).chain([memory.valid_from]);
+    said.filter(|at| *at > after).min()
 }
 
 /// Two people who speak of themselves do not contradict each other.

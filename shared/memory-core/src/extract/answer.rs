@@ -15,9 +15,10 @@ const ANSWER_MAX: usize = 8;
 /// How many bytes of a question are read, from its end.
 const QUESTION_MAX: usize = 400;
 /// What an answer begins with that tells nothing.
-const EMPTY: [&str; 24] = [
+const EMPTY: [&str; 32] = [
     "yes", "yeah", "yep", "ok", "okay", "sure", "thanks", "thank", "maybe", "perhaps", "not", "none", "nothing", "hi",
-    "hello", "great", "good", "fine", "nice", "please", "cool", "perfect", "sorry", "nobody",
+    "dunno", "idk", "whatever", "depends", "later", "skip", "pass", "anything", "hello", "great", "good", "fine",
+    "nice", "please", "cool", "perfect", "sorry", "nobody",
 ];
 
 /// What a question or a remark is about.

@@ -60,7 +60,8 @@ impl Reader<'_> {
         let before = |back: usize| me.checked_sub(back).filter(|at| *at >= from).map_or("", |at| self.word(at, to));
         let denied = self.tokens[from..me].iter().any(|token| token.in_class(NOT | NEVER))
             || before(2) == "keep"
-            || matches!(self.word(from, to), "nobody" | "no" | "none" | "hardly" | "few");
+            || matches!(self.word(from, to), "nobody" | "none" | "hardly" | "few")
+            || self.word(from, to) == "no" && self.word(from + 1, to) == "one";
         let naming = matches!(before(1), "call" | "calls" | "address" | "name" | "nickname")
             || before(1) == "to" && before(2) == "refer";
         if !naming || denied || matches!(before(2), "he" | "she" | "to" | "keep") {

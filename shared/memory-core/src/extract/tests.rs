@@ -106,6 +106,27 @@ fn a_statement_has_its_attribute_its_value_and_what_it_replaces() {
 }
 
 #[test]
+fn a_value_is_what_is_stated_and_nothing_around_it() {
+    for (text, attribute, value) in [
+        ("I moved to Porto on Monday", "home_city", "Porto"),
+        ("We moved to Utrecht over the holidays", "home_city", "Utrecht"),
+        ("I moved to the US", "home_city", "US"),
+        ("I'm not a student any more", "job", "student"),
+        ("I'm a student in Pune", "job", "student in Pune"),
+        ("Call me Liz please, nobody calls me Elizabeth.", "preferred_name", "Liz"),
+        ("My daughter hasn't spoken to me in months", "child", "daughter hasn't spoken to me in months"),
+        ("My anniversary is the first Sunday in May", "anniversary", "first Sunday in May"),
+    ] {
+        let found = only(text);
+        assert_eq!((found.attribute.as_str(), found.value.as_str()), (attribute, value), "{text}");
+    }
+    let brother = only("My brother, who's autistic, likes his routine kept to the minute.");
+    assert!(brother.value.contains("routine"), "{brother:?}");
+    let flat = only("I don't own it.");
+    assert!(flat.value != "it", "{flat:?}");
+}
+
+#[test]
 fn contractions_and_their_typos_are_the_same() {
     for (one, other) in [
         ("I'm allergic to nuts", "im allergic to nuts"),

@@ -1,6 +1,7 @@
 //! The rules and the classifier together. The rules know what a verb with its object states, and of which attribute; the
 //! classifier knows far more ways to say something, but only which act it is. So it drops what is no statement, names
-//! the act where the rules are in doubt, and states whole sentences in which they found nothing or not all.
+//! the act where the rules are in doubt, and states whole sentences in which they found nothing or not all. What a few words
+//! answer to a question is left to the rules: without the question they say nothing.
 //!
 //! How far it must be ahead was chosen by cross-validation: fitted on the cases of some writers, read on another's.
 
@@ -105,7 +106,7 @@ fn is_void(value: &str) -> bool {
         "self",
         "either",
     ];
-    POINTERS.iter().any(|pointer| value.eq_ignore_ascii_case(pointer))
+    POINTERS.contains(&value)
 }
 
 /// Whether a value is, or holds, a name or a number.
@@ -175,8 +176,10 @@ impl Reader<'_> {
             // The rules found a place where something should stand, and only a pronoun there.
             [only] if is_void(&only.value) => {
                 only.value = said(self.text, told);
-                only.attribute = attribute_of(only.act).to_owned();
-                (only.single, only.old) = (false, None);
+                if only.single {
+                    only.attribute = attribute_of(only.act).to_owned();
+                    (only.single, only.old) = (false, None);
+                }
             }
             // What replaces something, or has one value at a time, is told apart by its value: there a name or a number
             // stays as the rules cut it.

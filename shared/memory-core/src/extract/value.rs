@@ -80,7 +80,12 @@ fn replaced(tokens: &[Token<'_>], at: usize, start: usize) -> Option<(usize, boo
             Some((at + 3, true))
         }
         "and" if word(at + 1) == "not" => Some((at + 2, true)),
-        "not" if !(tokens[at - 1].in_class(AUXILIARY) || matches!(word(at - 1), "to" | "but")) => Some((at + 1, true)),
+        "not"
+            if !(tokens[at - 1].in_class(AUXILIARY) && !tokens[at - 1].capital
+                || matches!(word(at - 1), "to" | "but")) =>
+        {
+            Some((at + 1, true))
+        }
         "instead" if word(at + 1) == "of" => Some((at + 2, false)),
         "rather" if word(at + 1) == "than" => Some((at + 2, false)),
         _ => None,
@@ -123,8 +128,9 @@ fn stops(tokens: &[Token<'_>], at: usize, extent: Extent) -> bool {
                     next.in_class(DET)
                         && tokens.get(at + 2).is_some_and(|noun| matches!(&*noun.word, "moment" | "time" | "holidays"))
                 })
-            // "Porto on Monday", "Utrecht over Christmas"; a date goes on: "the 3rd of May".
-            || matches!(&*token.word, "on" | "over" | "around" | "before" | "after" | "in" | "at")
+            // "Porto on Monday", "Utrecht over Christmas"; a date goes on: "the first Sunday in May".
+            || !(number(&tokens[at - 1]) || tokens[at - 1].in_class(TIME))
+                && matches!(&*token.word, "on" | "over" | "around" | "before" | "after" | "in" | "at")
                 && next.is_some_and(|next| next.in_class(TIME) || next.is("may") && next.capital))
 }
 

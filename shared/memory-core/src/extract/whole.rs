@@ -19,9 +19,21 @@ const TAG_MAX: usize = 4;
 pub(super) fn whole(tokens: &[Token<'_>], sentence: &Sentence, clauses: &[Clause], act: Option<Act>) -> Range<usize> {
     let Range { start, end } = sentence.tokens;
     let from = opened(tokens, start, end);
-    let asks = matches!(act, Some(Act::Preference | Act::Correction));
-    let is_aside = |clause: &&Clause| clause.question && clause.from > from && (!asks || end - clause.from <= TAG_MAX);
-    let asked = clauses.iter().find(is_aside).map(|clause| clause.from).filter(|_| sentence.question);
+    let wishes = matches!(act, Some(Act::Preference | Act::Correction));
+    let head = |clause: &Clause| {
+        tokens[clause.from..clause.to].iter().find(|token| !token.mark && !token.in_class(COORDINATOR | OPENER))
+    };
+    // "My brother, who's autistic, likes …": what comes behind is then taken for a question, too.
+    let relates = |clause: &Clause| {
+        head(clause).is_some_and(|head| matches!(&*head.word, "who" | "which" | "whose" | "where" | "when"))
+    };
+    let asked = clauses.iter().find(|clause| clause.question).filter(|first| sentence.question || !relates(first));
+    let is_aside = |clause: &&Clause| {
+        let request =
+            wishes && end - clause.from > TAG_MAX && head(clause).is_some_and(|head| head.in_class(AUXILIARY));
+        clause.question && clause.from > from && !request
+    };
+    let asked = asked.and_then(|_| clauses.iter().find(is_aside)).map(|clause| clause.from);
     let to = asked.unwrap_or(end).min(from + WORDS_MAX);
     let (to, _) = close(&tokens[..to], from, to);
     let told = told(&tokens[..to], from);

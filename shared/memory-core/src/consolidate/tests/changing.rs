@@ -104,18 +104,48 @@ fn at_any_time_one_value_holds_whichever_arrived_last() {
             person.end_of(day);
         }
         let bank = person.rows.bank();
-        let homes = bank.listed(Listed::attribute("home_city")).filter(|known| known.kind == Kind::Fact);
-        let mut homes: Vec<(&str, Timestamp, Option<Timestamp>)> = homes
-            .map(|known| (known.attribute.as_ref().map_or("", |own| &*own.value), known.valid_from, known.valid_to))
-            .collect();
-        homes.sort_unstable_by_key(|(_, from, _)| *from);
-        let values: Vec<&str> = homes.iter().map(|(value, ..)| *value).collect();
-        assert_eq!(values, ["Lisbon", "Berlin", "Oslo"], "{order:?}");
-        let next: Vec<Option<Timestamp>> = homes.iter().skip(1).map(|(_, from, _)| Some(*from)).chain([None]).collect();
-        let ends: Vec<Option<Timestamp>> = homes.iter().map(|(.., to)| *to).collect();
-        assert_eq!(ends, next, "{order:?}");
+        // The facts, and the memories of the turns, which say nothing else.
+        for kind in [Kind::Fact, Kind::Episode] {
+            let mut homes: Vec<&Memory> = bank.memories().filter(|known| known.kind == kind).collect();
+            homes.sort_unstable_by_key(|known| known.valid_from);
+            let texts: Vec<&str> = homes.iter().map(|known| known.text.as_str()).collect();
+            assert_eq!(texts, said.map(|(_, text)| text), "{order:?}");
+            let next = homes.iter().skip(1).map(|known| Some(known.valid_from)).chain([None]);
+            let ends: Vec<Option<Timestamp>> = homes.iter().map(|known| known.valid_to).collect();
+            assert_eq!(ends, next.collect::<Vec<_>>(), "{order:?} {kind:?}");
+        }
         person.folds_again();
     }
+}
+
+#[test]
+fn what_has_ended_ends_nothing_that_came_later() {
+    let mut person = Person::new();
+    person.on(50, "I live in Berlin.");
+    person.end_of(50);
+    let wish = json!({"kind": "fact", "text": "I live in Lisbon.", "valid_from": time(0)});
+    person.say(json!({"type": "remember", "time": time(100), "body": wish}));
+    person.end();
+    person.on(70, "I moved to Rome.");
+    person.end_of(70);
+    assert_eq!(person.values("home_city"), [superseded("Lisbon"), superseded("Berlin"), active("Rome")]);
+    person.folds_again();
+}
+
+#[test]
+fn a_value_told_late_ends_where_the_next_began_though_that_was_said_again() {
+    let mut person = Person::new();
+    for (day, text) in [(90, "I live in Berlin."), (300, "I live in Berlin."), (0, "I live in Lisbon.")] {
+        person.on(day, text);
+        person.end_of(day);
+    }
+    let bank = person.rows.bank();
+    let homes: Vec<&Memory> = bank.listed(Listed::attribute("home_city")).collect();
+    let of = |value: &str| {
+        homes.iter().find(|known| known.attribute.as_ref().is_some_and(|own| own.value == value)).expect("it is there")
+    };
+    assert_eq!(of("Lisbon").valid_to, Some(of("Berlin").valid_from));
+    person.folds_again();
 }
 
 #[test]
