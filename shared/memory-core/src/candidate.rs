@@ -104,13 +104,11 @@ fn of_turn(turns: &[Turn], place: usize) -> Vec<Candidate> {
     let before = place.checked_sub(1).map(|before| &turns[before]).filter(|before| is_other_voice(before, turn));
     let said_before = before.map(|before| before.event.content.text());
     let mut candidates = Vec::new();
-    let mut corrects = false;
+    let mut corrects = Correction::None;
     for statement in extract::statements(&content, said_before.as_deref()) {
-        // "That's wrong" says that, and not what would be right.
-        let tells = statement.single
-            || statement.old.is_some()
-            || statement.value.split_whitespace().nth(VAGUE_WORDS_MAX).is_some();
-        corrects |= statement.act == Act::Correction && tells;
+        if statement.act == Act::Correction {
+            corrects = corrects.max(Correction::of(&statement));
+        }
         if statement.confidence >= CONFIDENCE_MIN {
             let mut candidate = of_statement(&content, statement);
             candidate.with =
@@ -121,6 +119,29 @@ fn of_turn(turns: &[Turn], place: usize) -> Vec<Candidate> {
     candidates.extend(lesson(turns, place, &content, corrects));
     candidates.truncate(CANDIDATES_MAX);
     candidates
+}
+
+/// How far a turn says what would have been right.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Correction {
+    /// Not at all: "that's wrong".
+    None,
+    /// In words that nobody took apart.
+    Told,
+    /// It names the one value that is right, or what it replaces.
+    Precise,
+}
+
+impl Correction {
+    fn of(statement: &Statement) -> Self {
+        if statement.single || statement.old.is_some() {
+            Self::Precise
+        } else if statement.value.split_whitespace().nth(VAGUE_WORDS_MAX).is_some() {
+            Self::Told
+        } else {
+            Self::None
+        }
+    }
 }
 
 /// Whether a short answer has its meaning from words of the turn before.
@@ -156,7 +177,7 @@ pub(crate) fn of_statement(content: &str, statement: Statement) -> Candidate {
 }
 
 /// What can be learnt from how the user takes an assistant's answer.
-fn lesson(turns: &[Turn], place: usize, content: &str, corrects: bool) -> Option<Candidate> {
+fn lesson(turns: &[Turn], place: usize, content: &str, corrects: Correction) -> Option<Candidate> {
     let answer = &turns[place.checked_sub(1)?];
     let turn = &turns[place];
     if answer.event.role != Role::Assistant || !is_other_voice(answer, turn) {
@@ -164,14 +185,13 @@ fn lesson(turns: &[Turn], place: usize, content: &str, corrects: bool) -> Option
     }
     let words: Vec<String> = text::words(content).collect();
     let said = |phrases: &str| phrases.lines().any(|phrase| has_run(&words, phrase));
-    let outcome = if corrects {
-        "corrected"
-    } else if said(FAILED) {
-        "failed"
-    } else if said(WORKED) {
-        "worked"
-    } else {
-        return None;
+    let corrected = "corrected";
+    let outcome = match corrects {
+        Correction::Precise => corrected,
+        Correction::None | Correction::Told if said(FAILED) => "failed",
+        Correction::None | Correction::Told if said(WORKED) => "worked",
+        Correction::Told => corrected,
+        Correction::None => return None,
     };
     let is_task = |task: &&Turn| {
         let (event, own) = (&task.event, &turn.event);
@@ -184,7 +204,7 @@ fn lesson(turns: &[Turn], place: usize, content: &str, corrects: bool) -> Option
     let task = turns[..place - 1].iter().rev().find(is_task)?;
     let asked = text::beginning(&task.event.content.text(), QUOTE_BYTES_MAX);
     // A correction says itself what is right; of the others the answer says what it was.
-    let (result, with) = if corrects {
+    let (result, with) = if outcome == corrected {
         (text::beginning(content, QUOTE_BYTES_MAX), vec![task.seq])
     } else {
         (text::beginning(&answer.event.content.text(), QUOTE_BYTES_MAX), vec![task.seq, answer.seq])
