@@ -201,6 +201,28 @@ fn a_correction_teaches_and_a_similar_task_recalls_the_lesson() {
 }
 
 #[test]
+fn how_an_answer_was_taken_is_the_outcome_of_the_lesson() {
+    for (said, outcome, quoted) in [
+        // In words that no rule takes apart.
+        ("You counted the children like adults, and with us they count half.", "corrected", "they count half"),
+        // What failed in plain words has failed, whatever else is put right.
+        ("That didn't work, you counted the children like adults.", "failed", "60 euros each"),
+        // What is wrong, and not what would be right.
+        ("No, that's wrong.", "failed", "60 euros each"),
+    ] {
+        let mut person = Person::new();
+        person.on(0, "The boat was 360 euros for four adults and two children, who owes what?");
+        person.say_on(0, json!({"role": "assistant", "content": "Six people, so it is 60 euros each."}));
+        person.on(0, said);
+        person.end_of(0);
+        let lessons = person.of_kind(Kind::Lesson);
+        let told: Vec<&str> = lessons.iter().map(|lesson| lesson.text.as_str()).collect();
+        assert!(told.len() == 1 && told[0].contains(outcome) && told[0].contains(quoted), "{said}: {told:?}");
+        person.folds_again();
+    }
+}
+
+#[test]
 fn a_lesson_goes_with_any_turn_that_it_quotes() {
     let mut person = Person::new();
     let task = person.on(0, "My printer shows error 49 whenever I print a PDF.");
