@@ -1,7 +1,5 @@
 //! An answer of a few words takes its meaning from the question: "Where do you live?" "Berlin."
 
-use std::borrow::Cow;
-
 use super::Act;
 use super::clause::Sentence;
 use super::lexicon::{AUXILIARY, LEXICON, NO, OPENER, SUBJECT, WH};
@@ -38,8 +36,7 @@ pub(super) fn topic_of(before: &str) -> Option<Topic> {
     let start =
         (last.len().saturating_sub(QUESTION_MAX)..=last.len()).find(|start| last.is_char_boundary(*start)).unwrap_or(0);
     let said = tokens(&last[start..]);
-    let said: Vec<(&str, Cow<'_, str>)> =
-        said.iter().map(|token| (token.word.as_ref(), LEXICON.lemma(token))).collect();
+    let said: Vec<(&str, &str)> = said.iter().map(|token| (token.word.as_ref(), LEXICON.lemma(token))).collect();
     let fits =
         |words: &&Vec<&str>| words.iter().all(|word| said.iter().any(|(said, lemma)| said == word || lemma == word));
     LEXICON.topics.iter().find(|(_, _, _, ways)| ways.iter().any(|words| fits(&words))).map(

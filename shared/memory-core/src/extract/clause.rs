@@ -219,7 +219,7 @@ fn boundary(tokens: &[Token<'_>], from: usize, at: usize, end: usize) -> Option<
     }
     let previous = &tokens[at - 1];
     if token.is("that")
-        && LEXICON.lemma(previous).as_ref() != "like"
+        && LEXICON.lemma(previous) != "like"
         && frames(tokens, from, at)
         && starts_clause(tokens, next, end, true)
     {
@@ -267,7 +267,7 @@ fn frames(tokens: &[Token<'_>], from: usize, at: usize) -> bool {
     }
     let lemma = LEXICON.lemma(&tokens[last]);
     let known = matches!(
-        &*lemma,
+        lemma,
         "know"
             | "remember"
             | "note"
@@ -292,7 +292,7 @@ fn frames(tokens: &[Token<'_>], from: usize, at: usize) -> bool {
             | "forget"
             | "agree"
     );
-    let class = LEXICON.class(&lemma);
+    let class = LEXICON.class(lemma);
     let be = tokens[last].in_class(BE) && last == at - 1;
     (known || class & (REPORT | WISH) != 0) && !be
 }
@@ -331,7 +331,7 @@ fn has_verb_soon(tokens: &[Token<'_>], at: usize, end: usize) -> bool {
             return true;
         }
         let lemma = LEXICON.lemma(token);
-        if lemma.as_ref() != token.word && LEXICON.is_known_verb(&lemma) && !token.word.ends_with("ing") {
+        if lemma != token.word && LEXICON.is_known_verb(lemma) && !token.word.ends_with("ing") {
             return true;
         }
     }
@@ -348,7 +348,7 @@ fn starts_verb(tokens: &[Token<'_>], from: usize, at: usize, end: usize) -> bool
     let Some(next) = tokens[..end].get(at + 1) else { return false };
     let mut verbs = tokens[from..at]
         .iter()
-        .filter(|token| token.in_class(AUXILIARY) || LEXICON.is_known_verb(&LEXICON.lemma(token)));
+        .filter(|token| token.in_class(AUXILIARY) || LEXICON.is_known_verb(LEXICON.lemma(token)));
     let first_person = tokens[from..at].iter().any(|token| matches!(&*token.word, "i" | "we"));
     if verbs.next().is_none() || !first_person {
         return false;
@@ -360,7 +360,7 @@ fn starts_verb(tokens: &[Token<'_>], from: usize, at: usize, end: usize) -> bool
         return !(token.in_class(DET) || next.mark || planned);
     }
     let lemma = LEXICON.lemma(token);
-    let past = LEXICON.is_past(token) && LEXICON.is_known_verb(&lemma);
+    let past = LEXICON.is_past(token) && LEXICON.is_known_verb(lemma);
     let present = matches!(
         &*token.word,
         "live"

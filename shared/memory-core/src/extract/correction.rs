@@ -195,7 +195,7 @@ impl Reader<'_> {
             let token = &self.tokens[*at];
             let lemma = LEXICON.lemma(token);
             lemma != token.word
-                && LEXICON.is_known_verb(&lemma)
+                && LEXICON.is_known_verb(lemma)
                 && !token.word.ends_with("ing")
                 && !token.in_class(PREPOSITION)
                 && !token.capital

@@ -64,7 +64,7 @@ fn is_name(token: &Token<'_>) -> bool {
 fn is_common(token: &Token<'_>) -> bool {
     let lemma = LEXICON.lemma(token);
     token.class != 0
-        || LEXICON.is_known_verb(&lemma)
+        || LEXICON.is_known_verb(lemma)
         || LEXICON.noun_of(&token.word).is_some()
         || token.word.ends_with("ing")
         || token.word.ends_with("ly")

@@ -67,7 +67,7 @@ impl Reader<'_> {
                 return draft(tokens, scope, predicate, rule, found);
             }
             let skill = matches!(
-                &*predicate.lemma,
+                predicate.lemma,
                 "speak" | "play" | "drive" | "cook" | "swim" | "sing" | "ride" | "read" | "eat" | "type"
             );
             if !predicate.negated
@@ -80,7 +80,7 @@ impl Reader<'_> {
         }
         if self.cue == Cue::Wrong
             && !predicate.negated
-            && matches!(&*predicate.lemma, "say" | "mean" | "write" | "ask" | "want" | "type" | "need")
+            && matches!(predicate.lemma, "say" | "mean" | "write" | "ask" | "want" | "type" | "need")
         {
             let from =
                 predicate.verb + 1 + usize::from(tokens.get(predicate.verb + 1).is_some_and(|next| next.is("for")));
@@ -96,12 +96,12 @@ impl Reader<'_> {
         }
         let progressive =
             if predicate.progressive { LEXICON.rules_of(&format!("{}+ing", predicate.lemma)) } else { &[] };
-        let rules = progressive.iter().chain(LEXICON.rules_of(&predicate.lemma));
+        let rules = progressive.iter().chain(LEXICON.rules_of(predicate.lemma));
         let fitted = rules.clone().find_map(|rule| Some((rule, rule.fit(tokens, predicate.verb + 1)?)));
         if let Some((rule, found)) = fitted {
             return draft(tokens, scope, predicate, rule, found);
         }
-        match &*predicate.lemma {
+        match predicate.lemma {
             "be" => self.being_put_right(tokens, predicate).or_else(|| described(tokens, predicate)),
             "would" => None,
             "have" => self.having(tokens, predicate),
@@ -131,7 +131,7 @@ impl Reader<'_> {
 fn future(tokens: &[Token<'_>], scope: Scope, predicate: &Predicate<'_>) -> Option<Draft> {
     let time = has_time(&tokens[scope.start..]);
     let next = tokens.get(predicate.verb + 1);
-    let empty = match &*predicate.lemma {
+    let empty = match predicate.lemma {
         "have" | "find" => next.is_none_or(|next| next.mark || next.is("to") || next.in_class(SUBJECT)),
         "see" if next.is_some_and(|next| next.is("to")) => false,
         "be" if next.is_some_and(|next| !next.in_class(MOOD | SUBJECT) && !next.is("damned")) => {
@@ -156,7 +156,7 @@ fn future(tokens: &[Token<'_>], scope: Scope, predicate: &Predicate<'_>) -> Opti
     }
     let habit = predicate.negated
         && matches!(
-            &*predicate.lemma,
+            predicate.lemma,
             "eat" | "drink" | "wear" | "use" | "touch" | "watch" | "fly" | "tolerate" | "accept" | "buy"
         );
     let value = value_at(tokens, predicate.verb, Extent::Plan);
@@ -269,7 +269,7 @@ fn planned(tokens: &[Token<'_>], predicate: &Predicate<'_>) -> Draft {
 
 /// What a verb that no table knows says: a habit, or what is not done.
 fn general(tokens: &[Token<'_>], predicate: &Predicate<'_>) -> Option<Draft> {
-    let lemma = predicate.lemma.as_ref();
+    let lemma = predicate.lemma;
     if lemma.len() < 2 || !lemma.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-') {
         return None;
     }

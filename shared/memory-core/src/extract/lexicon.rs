@@ -290,9 +290,8 @@ impl Lexicon {
     }
 
     /// The dictionary form of a verb.
-    pub(super) fn lemma<'w>(&self, token: &'w Token<'_>) -> Cow<'w, str> {
-        let lemma = token.lemma.get_or_init(|| self.other_form(token));
-        Cow::Borrowed(lemma.as_deref().unwrap_or(&token.word))
+    pub(super) fn lemma<'w>(&self, token: &'w Token<'_>) -> &'w str {
+        token.lemma.get_or_init(|| self.other_form(token)).as_deref().unwrap_or(&token.word)
     }
 
     /// The dictionary form, if it is not the word itself.

@@ -86,7 +86,7 @@ const VERBS: [&str; 11] =
 fn is_verb(token: &Token<'_>) -> bool {
     let word = token.word.as_ref();
     let lemma = LEXICON.lemma(token);
-    let form = lemma != token.word && LEXICON.is_known_verb(&lemma);
+    let form = lemma != token.word && LEXICON.is_known_verb(lemma);
     let known = form || LEXICON.noun_of(word).is_none() && LEXICON.is_known_verb(word) || VERBS.contains(&word);
     token.in_class(AUXILIARY | NOT) || known && !token.capital && !word.ends_with("ing")
 }

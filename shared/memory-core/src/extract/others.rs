@@ -166,7 +166,7 @@ impl Reader<'_> {
         let Some(i) = (from + 1..to.min(from + 4)).find(|at| word(*at) == "i").filter(|_| thing) else { return false };
         let Some(be) = (i + 1..to.min(i + 7)).find(|at| self.tokens[*at].in_class(BE)) else { return true };
         let Some(said) = predicate(&self.tokens[..be], i + 1) else { return true };
-        let rules = LEXICON.rules_of(if said.can.is_some() { "can" } else { &said.lemma });
+        let rules = LEXICON.rules_of(if said.can.is_some() { "can" } else { said.lemma });
         let likes = rules.iter().find(|rule| {
             matches!(rule.kind, Kind::Like | Kind::Dislike | Kind::Prefer)
                 && !matches!(rule.attribute, "none" | "minds")

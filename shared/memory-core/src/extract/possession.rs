@@ -35,7 +35,7 @@ impl Reader<'_> {
         let be = phrase.short_be;
         let mut said = if be {
             let mut said = predicate(tokens, phrase.verb)?;
-            said.lemma = "be".into();
+            said.lemma = "be";
             said
         } else {
             predicate(tokens, phrase.verb)?
@@ -50,7 +50,7 @@ impl Reader<'_> {
         let attribute = name_of(tokens, &phrase);
         let to = (complement..tokens.len()).find(|at| tokens[*at].is("to"));
         let shifts =
-            matches!(&*said.lemma, "go" | "increase" | "decrease" | "rise" | "drop" | "move" | "fall" | "switch")
+            matches!(said.lemma, "go" | "increase" | "decrease" | "rise" | "drop" | "move" | "fall" | "switch")
                 && to.is_some()
                 && noun.is_some_and(|noun| noun.kind == NounKind::Property);
         if (said.lemma == "change" || shifts) && !said.negated {
@@ -240,15 +240,15 @@ fn doing(
     let present = said.tense == Tense::Present && !said.progressive;
     let (fits, attribute, from) = match noun.kind {
         NounKind::Property => {
-            let scheduled = attribute == "schedule" && SCHEDULED.contains(&&*said.lemma);
-            (scheduled || matches!(&*said.lemma, "end" | "start" | "begin" | "read"), attribute, said.verb)
+            let scheduled = attribute == "schedule" && SCHEDULED.contains(&said.lemma);
+            (scheduled || matches!(said.lemma, "end" | "start" | "begin" | "read"), attribute, said.verb)
         }
         NounKind::Body => {
-            let hurts = matches!(&*said.lemma, "hurt" | "ache" | "itch" | "swell");
+            let hurts = matches!(said.lemma, "hurt" | "ache" | "itch" | "swell");
             (present && hurts, "condition".to_owned(), phrase.words.start)
         }
         NounKind::Close | NounKind::Pet => {
-            let states = matches!(&*said.lemma, "have" | "suffer" | "need" | "attend" | "work" | "study" | "turn");
+            let states = matches!(said.lemma, "have" | "suffer" | "need" | "attend" | "work" | "study" | "turn");
             let goes = said.lemma == "go" && word(rest) == "to";
             (present && (said.negated || states || goes), attribute, phrase.name.unwrap_or(rest))
         }
@@ -282,11 +282,8 @@ fn befell(
     act: Act,
 ) -> Option<Draft> {
     let kind = phrase.noun.map(|noun| noun.kind);
-    let told = LEXICON.class(&said.lemma) & (REPORT | WISH) != 0
-        || matches!(
-            &*said.lemma,
-            "know" | "see" | "hear" | "want" | "need" | "look" | "sound" | "seem" | "go" | "keep"
-        );
+    let told = LEXICON.class(said.lemma) & (REPORT | WISH) != 0
+        || matches!(said.lemma, "know" | "see" | "hear" | "want" | "need" | "look" | "sound" | "seem" | "go" | "keep");
     let over = matches!(said.tense, Tense::Past | Tense::Perfect);
     let near = match kind {
         Some(NounKind::Property | NounKind::Thing | NounKind::Body | NounKind::Close | NounKind::Pet) => true,
@@ -310,7 +307,7 @@ const SCHEDULED: [&str; 12] =
 fn prescribed(tokens: &[Token<'_>], said: &Predicate<'_>, attribute: &str) -> Option<Draft> {
     let rest = said.verb + 1;
     let word = |at: usize| tokens.get(at).map_or("", |token| &*token.word);
-    let gives = matches!(&*said.lemma, "prescribe" | "put" | "switch" | "give" | "start" | "move" | "take");
+    let gives = matches!(said.lemma, "prescribe" | "put" | "switch" | "give" | "start" | "move" | "take");
     if attribute != "doctor" || said.negated || word(rest) != "me" || !gives {
         return None;
     }
@@ -338,7 +335,7 @@ fn happened(
     let events = ["start", "begin", "graduate", "turn", "marry", "die", "pass"];
     let away = tokens.get(said.verb + 1).is_some_and(|next| next.is("away"));
     let over = matches!(said.tense, Tense::Past | Tense::Perfect) && !said.negated;
-    let event = events.contains(&&*said.lemma) && (said.lemma != "pass" || away);
+    let event = events.contains(&said.lemma) && (said.lemma != "pass" || away);
     (family && over && event).then(|| Draft {
         act: Act::Change,
         attribute: attribute.to_owned(),

@@ -1,7 +1,5 @@
 //! The verb group after a subject: auxiliaries, negation and adverbs up to the verb that says it.
 
-use std::borrow::Cow;
-
 use super::lexicon::{
     ADVERB, BE, CAN, DET, DO, HAVE, LEXICON, MODAL, NEVER, NOT, NOW, NUMBER, PREPOSITION, SUBJECT, WILL, WOULD,
 };
@@ -23,7 +21,7 @@ pub(super) enum Tense {
 pub(super) struct Predicate<'w> {
     /// Where the verb stands.
     pub(super) verb: usize,
-    pub(super) lemma: Cow<'w, str>,
+    pub(super) lemma: &'w str,
     pub(super) progressive: bool,
     pub(super) tense: Tense,
     pub(super) negated: bool,
@@ -44,7 +42,7 @@ impl Predicate<'_> {
     pub(super) fn denied(verb: usize) -> Self {
         Self {
             verb,
-            lemma: Cow::Borrowed("be"),
+            lemma: "be",
             progressive: false,
             tense: Tense::Present,
             negated: true,

@@ -205,7 +205,7 @@ impl Reader<'_> {
         let clause = &self.tokens[from..to];
         let mine = clause.iter().any(|token| matches!(&*token.word, "i" | "we"));
         clause.iter().skip(1).any(|token| {
-            let class = LEXICON.class(&LEXICON.lemma(token));
+            let class = LEXICON.class(LEXICON.lemma(token));
             class & WISH != 0 || class & REPORT != 0 && !mine
         })
     }
@@ -289,7 +289,7 @@ impl Reader<'_> {
         if matches!(&*first.word, "i" | "we") {
             let verb = if self.tokens[from + 1..to].first().is_some_and(|next| next.is("and")) {
                 (from + 1..to).find(|at| {
-                    self.tokens[*at].in_class(AUXILIARY) || LEXICON.is_known_verb(&LEXICON.lemma(&self.tokens[*at]))
+                    self.tokens[*at].in_class(AUXILIARY) || LEXICON.is_known_verb(LEXICON.lemma(&self.tokens[*at]))
                 })
             } else {
                 Some(from + 1)
@@ -331,7 +331,7 @@ impl Reader<'_> {
         let tokens = &self.tokens[scope.from..scope.to];
         let [first, rest @ ..] = tokens else { return false };
         let Some(next) = rest.first() else { return false };
-        let known = LEXICON.is_known_verb(&LEXICON.lemma(first));
+        let known = LEXICON.is_known_verb(LEXICON.lemma(first));
         if coordinated {
             return known || first.in_class(AUXILIARY) || first.in_class(NOT);
         }

@@ -59,10 +59,10 @@ impl Before {
         let mut opening = read[tail..].iter().filter(|token| !token.mark).map(|token| token.word.to_string());
         let opening = [(); 3].map(|()| opening.next().unwrap_or_default());
         let mut words: Vec<String> =
-            read.iter().filter(|token| is_full(token)).map(|token| LEXICON.lemma(token).into_owned()).collect();
+            read.iter().filter(|token| is_full(token)).map(|token| LEXICON.lemma(token).to_owned()).collect();
         words.sort_unstable();
         words.dedup();
-        let said = read[tail..].iter().map(|token| LEXICON.lemma(token).into_owned()).collect();
+        let said = read[tail..].iter().map(|token| LEXICON.lemma(token).to_owned()).collect();
         Self { kind, opening, words, said }
     }
 }
@@ -123,7 +123,7 @@ fn bone<'t>(token: &'t Token<'_>, begins: bool) -> &'t str {
     if token.capital && !begins {
         return "Name";
     }
-    let known = LEXICON.is_known_verb(&LEXICON.lemma(token));
+    let known = LEXICON.is_known_verb(LEXICON.lemma(token));
     match () {
         () if word.ends_with("ing") && word.len() > 4 => "…ing",
         () if LEXICON.is_past(token) => "…ed",
@@ -142,12 +142,12 @@ fn words(said: &[Token<'_>], forms: &[&str], bones: &[&str], sink: &mut impl Sin
             sink.word(&token.word);
         }
         if *lemma != *forms[at] && !token.has_digit() {
-            sink.sign("l", &[&lemma]);
+            sink.sign("l", &[lemma]);
         }
         if let Some(noun) = LEXICON.noun_of(&token.word) {
             sink.sign("noun", &[noun.attribute]);
         }
-        if let Some(rule) = LEXICON.rules_of(&lemma).last() {
+        if let Some(rule) = LEXICON.rules_of(lemma).last() {
             sink.sign("rule", &[rule.attribute]);
         }
     }
@@ -188,7 +188,7 @@ fn places(said: &[Token<'_>], forms: &[&str], bones: &[&str], sink: &mut impl Si
             && let Some(next) = said.get(at + 1)
         {
             sink.sign("not", &[bones[at + 1]]);
-            sink.sign("not l", &[&LEXICON.lemma(next)]);
+            sink.sign("not l", &[LEXICON.lemma(next)]);
         }
         if token.mark
             && let Some(next) = bones.get(at + 1)
@@ -232,9 +232,9 @@ fn verb_after(said: &[Token<'_>], subject: usize, sink: &mut impl Sink) {
         () if verb.in_class(DET) => "det",
         () => "",
     };
-    sink.sign("v", &[who, denied, &lemma]);
+    sink.sign("v", &[who, denied, lemma]);
     sink.sign("vh", &[who, denied, how, form]);
-    sink.sign("vl", &[who, denied, how, form, &lemma]);
+    sink.sign("vl", &[who, denied, how, form, lemma]);
 }
 
 /// What was said before, and the sentence's place.
@@ -247,7 +247,7 @@ fn context(said: &[Token<'_>], forms: &[&str], sentence: &Sentence, around: &Aro
         let shared = said
             .iter()
             .filter(|token| {
-                is_full(token) && before.words.binary_search_by(|word| (**word).cmp(&*LEXICON.lemma(token))).is_ok()
+                is_full(token) && before.words.binary_search_by(|word| word.as_str().cmp(LEXICON.lemma(token))).is_ok()
             })
             .count();
         let shared = if shared == 0 {

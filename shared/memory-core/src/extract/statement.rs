@@ -50,7 +50,7 @@ pub(super) fn told(kind: Kind, attribute: &str, predicate: &Predicate<'_>, scope
             past || predicate.progressive
                 || predicate.habit
                 || negated
-                || stative(&predicate.lemma)
+                || stative(predicate.lemma)
                 || attribute == "condition"
         }
     };

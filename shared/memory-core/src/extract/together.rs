@@ -80,33 +80,9 @@ fn attribute_of(act: Act) -> &'static str {
 
 /// Whether a value only points at something: "it", "there".
 fn is_void(value: &str) -> bool {
-    const POINTERS: [&str; 24] = [
-        "it",
-        "him",
-        "her",
-        "them",
-        "me",
-        "us",
-        "you",
-        "myself",
-        "ourselves",
-        "himself",
-        "herself",
-        "there",
-        "here",
-        "this",
-        "that",
-        "those",
-        "these",
-        "one",
-        "so",
-        "not",
-        "mine",
-        "before",
-        "self",
-        "either",
-    ];
-    POINTERS.contains(&value)
+    const POINTERS: &str = "it him her them me us you myself ourselves himself herself there here this that those these one so \
+                            not mine before self either";
+    POINTERS.split(' ').any(|pointer| pointer == value)
 }
 
 /// Whether a value is, or holds, a name or a number.
@@ -125,9 +101,9 @@ fn leaves_out(words: &[Token<'_>], statement: &Statement) -> bool {
     let known: Vec<String> = text::words(&statement.value).collect();
     words.iter().any(|token| {
         let lemma = LEXICON.lemma(token);
-        let matters = !token.mark && token.class & !NUMBER == 0 && !LEXICON.is_known_verb(&lemma);
+        let matters = !token.mark && token.class & !NUMBER == 0 && !LEXICON.is_known_verb(lemma);
         matters
-            && !statement.attribute.split('_').any(|part| is_related(part, &lemma))
+            && !statement.attribute.split('_').any(|part| is_related(part, lemma))
             && LEXICON.noun_of(&token.word).is_none_or(|noun| noun.attribute != statement.attribute)
             && text::words(&token.word).any(|word| !known.contains(&word))
     })

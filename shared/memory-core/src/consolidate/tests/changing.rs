@@ -149,6 +149,25 @@ fn a_value_told_late_ends_where_the_next_began_though_that_was_said_again() {
 }
 
 #[test]
+fn what_was_read_out_of_corrected_words_never_held_though_it_had_ended() {
+    let mut person = Person::new();
+    person.on(0, "I live in Lisbon.");
+    person.end_of(0);
+    person.on(100, "I moved to Berlin.");
+    person.end_of(100);
+    let of_turn = |known: &&Memory| known.kind == Kind::Episode && known.text.contains("Lisbon");
+    let turn = person.rows.bank().memories().find(of_turn).expect("it was kept").id;
+    let body = json!({"memory_id": turn, "text": "I live in the country."});
+    person.say(json!({"type": "correct", "body": body}));
+    person.end();
+    let bank = person.rows.bank();
+    let lisbon = bank.memories().find(|known| known.kind == Kind::Fact && known.text.contains("Lisbon"));
+    let lisbon = lisbon.expect("it stays, as what was once thought");
+    assert_eq!((lisbon.status, lisbon.valid_to), (Status::Superseded, Some(lisbon.valid_from)));
+    person.folds_again();
+}
+
+#[test]
 fn a_corrected_fact_states_its_new_words() {
     let mut person = Person::new();
     person.on(0, "I live in Lisbon.");
