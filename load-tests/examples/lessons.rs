@@ -60,7 +60,7 @@ fn main() -> anyhow::Result<()> {
     });
     let percent = |count: usize| 100 * count / cases.len().max(1);
     println!("{} cases, {} % left a lesson", cases.len(), percent(learnt.count()));
-    for (name, task) in [("again", 3), ("similar", 4)] {
+    for task in [3, 4] {
         let (mut first, mut third) = (0, 0);
         for (place, Case(case)) in cases.iter().enumerate() {
             let of_case = of_case(place);
@@ -71,7 +71,7 @@ fn main() -> anyhow::Result<()> {
             let rank = place.map_or_else(|| "-".to_owned(), |place| (place + 1).to_string());
             println!("{rank:>3} {}", case[task]);
         }
-        println!("{name}: first in {} %, among the first three in {} %", percent(first), percent(third));
+        println!("{}: first in {} %, among the first three in {} %", FIELDS[task], percent(first), percent(third));
     }
     Ok(())
 }
