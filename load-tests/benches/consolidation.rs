@@ -22,6 +22,10 @@ use serde_json::json;
 #[path = "../examples/common/events.rs"]
 mod events;
 
+/// As the product has it.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 const SIZES: [usize; 2] = [600, 10_000];
 /// Windows that are measured at each size.
 const WINDOWS: usize = 64;

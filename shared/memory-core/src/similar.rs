@@ -48,11 +48,11 @@ fn guards(content: &str) -> Vec<String> {
     let mut begins = true;
     for token in content.split_whitespace() {
         let word = token.trim_matches(|c: char| !c.is_alphanumeric());
-        let lower = word.to_lowercase();
+        let lower = text::lowered(word);
         let capital = word.chars().next().is_some_and(char::is_uppercase);
         let own_name = capital && !begins && lower != "i" && !lower.starts_with("i'");
-        if own_name || text::is_negation(&lower) || word.chars().any(|c| c.is_ascii_digit()) {
-            guards.push(lower);
+        if own_name || text::is_negation(&lower) || word.bytes().any(|byte| byte.is_ascii_digit()) {
+            guards.push(lower.into_owned());
         }
         begins = token.ends_with(['.', '!', '?', ':']);
     }
@@ -80,6 +80,11 @@ mod tests {
         assert_eq!(likeness("My sister Anna likes long walks", "My sister Berta likes long walks"), 0);
         assert_eq!(likeness("I eat meat on weekdays", "I never eat meat on weekdays"), 0);
         assert_eq!(likeness("I do eat meat on weekdays", "I don't eat meat on weekdays"), 0);
+        assert_eq!(
+            likeness("I don't eat meat on weekdays", "I don\u{2019}t eat meat on weekdays"),
+            1_000,
+            "typography"
+        );
     }
 
     #[test]

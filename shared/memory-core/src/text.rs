@@ -3,15 +3,19 @@
 //! Segmentation is Unicode's (UAX #29), so every script gives words; stemming is English (Porter2) and applies to
 //! ASCII words only. A term is an 8-byte hash of its stem: indexes then hold no text.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 
 use rust_stemmers::{Algorithm, Stemmer};
 use unicode_segmentation::UnicodeSegmentation;
 
+use table::{HASH_OF_NOTHING, hash_on};
+
 pub mod language;
 pub mod lexis;
 pub(crate) mod list;
 pub(crate) mod scan;
+pub(crate) mod table;
 
 /// A stemmed word, hashed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -45,7 +49,7 @@ pub const CONTEXT_CLOSE: &str = "</memos-context>";
 /// two together.
 pub fn words(text: &str) -> impl Iterator<Item = String> + '_ {
     let ascii = text.is_ascii().then(|| AsciiWords { rest: text }.map(str::to_ascii_lowercase));
-    let other = (!text.is_ascii()).then(|| text.unicode_words().map(str::to_lowercase));
+    let other = (!text.is_ascii()).then(|| text.unicode_words().map(|word| lowered(word).into_owned()));
     ascii.into_iter().flatten().chain(other.into_iter().flatten())
 }
 
@@ -82,6 +86,17 @@ impl<'a> Iterator for AsciiWords<'a> {
                 return Some(word);
             }
         }
+    }
+}
+
+/// A word in lower case and with plain apostrophes. Most are so already.
+pub(crate) fn lowered(word: &str) -> Cow<'_, str> {
+    if word.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) {
+        Cow::Borrowed(word)
+    } else if word.is_ascii() {
+        Cow::Owned(word.to_ascii_lowercase())
+    } else {
+        Cow::Owned(word.to_lowercase().replace('\u{2019}', "'"))
     }
 }
 
@@ -141,7 +156,8 @@ impl Stems {
 
     fn term_of(&mut self, word: &str) -> Option<Term> {
         if !word.is_ascii() {
-            return Some(Term::of(&word.to_lowercase()));
+            let lower = lowered(word);
+            return if lower.is_ascii() { self.term_of(&lower) } else { Some(Term::of(&lower)) };
         }
         if word.len() > Self::WORD_BYTES {
             return Self::stem(&word.to_ascii_lowercase());
@@ -173,8 +189,7 @@ impl Term {
     }
 
     pub(crate) fn of_bytes(bytes: impl Iterator<Item = u8>) -> Self {
-        let fold = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-        Self(bytes.fold(0xcbf2_9ce4_8422_2325, fold))
+        Self(bytes.fold(HASH_OF_NOTHING, hash_on))
     }
 
     pub(crate) const fn to_bytes(self) -> [u8; 8] {
@@ -186,10 +201,10 @@ fn is_stop_word(word: &str) -> bool {
     STOP_WORDS.binary_search(&word).is_ok()
 }
 
-/// Whether a lower-cased word negates.
+/// Whether a word, as [`words`] gives it, negates.
 #[must_use]
 pub fn is_negation(word: &str) -> bool {
-    NEGATIONS.contains(&word) || word.ends_with("n't") || word.ends_with("n\u{2019}t")
+    NEGATIONS.contains(&word) || word.ends_with("n't")
 }
 
 /// How many tokens a text costs: a run of word characters, or one punctuation mark, is a token.
@@ -229,6 +244,13 @@ mod tests {
         assert_eq!(terms("I am allergic to peanuts"), terms("allergic: peanut"));
         assert_ne!(terms("peanut"), terms("walnut"));
         assert_eq!(terms("the of and"), Vec::new());
+    }
+
+    #[test]
+    fn the_apostrophe_of_a_phone_is_one() {
+        let (plain, typed) = ("I don't like Anna's cat", "I don\u{2019}t like Anna\u{2019}s cat");
+        assert_eq!(terms(typed), terms(plain));
+        assert_eq!(words(typed).collect::<Vec<_>>(), words(plain).collect::<Vec<_>>());
     }
 
     #[test]

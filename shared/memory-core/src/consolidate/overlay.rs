@@ -115,6 +115,7 @@ impl<'a> Overlay<'a> {
 
 /// What is named so many times.
 fn often(mut ids: Vec<MemoryId>, least: usize) -> Vec<MemoryId> {
-    ids.sort_unstable();
+    // Stable, since it finds the lists that are in order already.
+    ids.sort();
     ids.chunk_by(|one, next| one == next).filter(|same| same.len() >= least).map(|same| same[0]).collect()
 }

@@ -11,6 +11,7 @@ use std::sync::LazyLock;
 
 use super::Act;
 use super::signs::Sink;
+use crate::text::table::{HASH_OF_NOTHING, Table, hash_on};
 
 /// The acts in the order of the weights, and that nothing is stated.
 const CLASSES: [Option<Act>; 7] = [
@@ -34,18 +35,12 @@ type Scores = [i32; CLASSES.len()];
 #[derive(Debug)]
 pub(super) struct Judge {
     start: Scores,
-    signs: Table,
-    leanings: Table,
+    signs: Table<Weights>,
+    leanings: Table<Weights>,
 }
 
 pub(super) static JUDGE: LazyLock<Judge> =
     LazyLock::new(|| Judge::read(include_str!("weights.txt"), include_str!("leanings.txt")));
-
-/// Weights by the hash of their sign: open addressing, half of the places are empty.
-#[derive(Debug)]
-struct Table {
-    places: Vec<Option<(u64, Weights)>>,
-}
 
 type Weights = [i8; CLASSES.len()];
 
@@ -53,9 +48,9 @@ impl Judge {
     /// Reads the two tables: in each line seven weights, a space, and one sign or the words that lean so. What speaks for
     /// each class from the start is the sign `start`.
     pub(super) fn read(signs: &'static str, leanings: &'static str) -> Self {
-        let signs = Table::read(signs, "\n");
-        let start = signs.get(Hash::default().add("start").0).unwrap_or_default();
-        Self { start: start.map(i32::from), signs, leanings: Table::read(leanings, " ") }
+        let signs = table(signs, "\n");
+        let start = signs.at(Hash::default().add("start").0).copied().unwrap_or_default();
+        Self { start: start.map(i32::from), signs, leanings: table(leanings, " ") }
     }
 
     /// What a sentence is, by the signs that were collected.
@@ -63,12 +58,12 @@ impl Judge {
         let mut scores = self.start;
         collected.signs.sort_unstable();
         collected.signs.dedup();
-        for weights in collected.signs.iter().filter_map(|hash| self.signs.get(*hash)) {
-            scores.iter_mut().zip(weights).for_each(|(score, weight)| *score += i32::from(weight));
+        for weights in collected.signs.iter().filter_map(|hash| self.signs.at(*hash)) {
+            scores.iter_mut().zip(weights).for_each(|(score, weight)| *score += i32::from(*weight));
         }
         collected.words.sort_unstable();
         collected.words.dedup();
-        let leanings: Vec<_> = collected.words.iter().filter_map(|hash| self.leanings.get(*hash)).collect();
+        let leanings: Vec<_> = collected.words.iter().filter_map(|hash| self.leanings.at(*hash)).collect();
         let words = i32::try_from(leanings.len()).expect("a sentence has few words").max(1);
         for (place, score) in scores.iter_mut().enumerate() {
             let sum: i32 = leanings.iter().map(|weights| i32::from(weights[place])).sum();
@@ -78,39 +73,16 @@ impl Judge {
     }
 }
 
-impl Table {
-    /// Reads lines of weights and what they are for; `between` stands between several of those.
-    fn read(text: &'static str, between: &str) -> Self {
-        let lines = text.lines().filter(|line| !line.starts_with("# "));
-        let rows: Vec<(u64, Weights)> = lines
-            .flat_map(|line| {
-                let (weights, signs) = line.split_once(' ').expect("a line has weights and what they are for");
-                let weights: [u8; CLASSES.len()] = weights.as_bytes().try_into().expect("a weight for each class");
-                let weights = weights.map(|letter| letter.wrapping_sub(ZERO).cast_signed());
-                signs.split(between).map(move |sign| (Hash::default().add(sign).0, weights))
-            })
-            .collect();
-        let mut table = Self { places: vec![None; (rows.len() * 2).next_power_of_two()] };
-        for (hash, weights) in rows {
-            let place = table.place(hash);
-            table.places[place] = Some((hash, weights));
-        }
-        table
-    }
-
-    fn get(&self, hash: u64) -> Option<Weights> {
-        self.places[self.place(hash)].map(|(_, weights)| weights)
-    }
-
-    /// Where a hash stands, or would.
-    fn place(&self, hash: u64) -> usize {
-        let last = self.places.len() - 1;
-        let mut place = usize::try_from(hash & u64::try_from(last).expect("few")).expect("within the table");
-        while self.places[place].is_some_and(|(other, _)| other != hash) {
-            place = (place + 1) & last;
-        }
-        place
-    }
+/// Reads lines of weights and what they are for; `between` stands between several of those.
+fn table(text: &'static str, between: &str) -> Table<Weights> {
+    let lines = text.lines().filter(|line| !line.starts_with("# "));
+    let rows = lines.flat_map(|line| {
+        let (weights, signs) = line.split_once(' ').expect("a line has weights and what they are for");
+        let weights: [u8; CLASSES.len()] = weights.as_bytes().try_into().expect("a weight for each class");
+        let weights = weights.map(|letter| letter.wrapping_sub(ZERO).cast_signed());
+        signs.split(between).map(move |sign| (Hash::default().add(sign).0, weights))
+    });
+    rows.collect()
 }
 
 /// FNV-1a of 64 bits.
@@ -119,13 +91,13 @@ struct Hash(u64);
 
 impl Default for Hash {
     fn default() -> Self {
-        Self(0xcbf2_9ce4_8422_2325)
+        Self(HASH_OF_NOTHING)
     }
 }
 
 impl Hash {
     fn add(self, text: &str) -> Self {
-        text.bytes().fold(self, |Self(hash), byte| Self((hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)))
+        Self(text.bytes().fold(self.0, hash_on))
     }
 }
 

@@ -2,12 +2,11 @@
 //! the lemma of a verb's form.
 
 use std::borrow::Cow;
-use std::collections::btree_map::{BTreeMap, Entry};
 use std::sync::LazyLock;
 
 use super::pattern::Rule;
 use super::token::Token;
-use crate::text::Term;
+use crate::text::table::Table;
 
 /// A set of word classes, a bit for each.
 pub(super) type Class = u64;
@@ -137,35 +136,15 @@ pub(super) struct Noun {
 /// A topic: attribute, kind as in the verbs' table, single, and the alternatives of words that must all be there.
 pub(super) type Topic = (&'static str, &'static str, bool, Vec<Vec<&'static str>>);
 
-/// Words with what the tables say of them, by their hashes: those are compared at once, and nearly every word of a text is
-/// looked up several times.
-struct Words<V>(BTreeMap<Term, V>);
-
-impl<V> Default for Words<V> {
-    fn default() -> Self {
-        Self(BTreeMap::new())
-    }
-}
-
-impl<V> Words<V> {
-    fn get(&self, word: &str) -> Option<&V> {
-        self.0.get(&Term::of(word))
-    }
-
-    fn entry(&mut self, word: &str) -> Entry<'_, Term, V> {
-        self.0.entry(Term::of(word))
-    }
-}
-
 pub(super) struct Lexicon {
-    classes: Words<Class>,
-    phrases: Words<Vec<(Vec<&'static str>, Phrase)>>,
-    tails: Words<Vec<(Vec<&'static str>, Phrase)>>,
-    rules: Words<Vec<Rule>>,
-    nouns: Words<Noun>,
+    classes: Table<Class>,
+    phrases: Table<Vec<(Vec<&'static str>, Phrase)>>,
+    tails: Table<Vec<(Vec<&'static str>, Phrase)>>,
+    rules: Table<Vec<Rule>>,
+    nouns: Table<Noun>,
     pub(super) said_of: Vec<Rule>,
     pub(super) topics: Vec<Topic>,
-    irregular: Words<&'static str>,
+    irregular: Table<&'static str>,
 }
 
 pub(super) static LEXICON: LazyLock<Lexicon> = LazyLock::new(Lexicon::read);
@@ -177,14 +156,14 @@ fn lines(text: &'static str) -> impl Iterator<Item = &'static str> {
 impl Lexicon {
     fn read() -> Self {
         let mut lexicon = Self {
-            classes: Words::default(),
-            phrases: Words::default(),
-            tails: Words::default(),
-            rules: Words::default(),
-            nouns: Words::default(),
+            classes: Table::default(),
+            phrases: Table::default(),
+            tails: Table::default(),
+            rules: Table::default(),
+            nouns: Table::default(),
             said_of: Vec::new(),
             topics: Vec::new(),
-            irregular: Words::default(),
+            irregular: Table::default(),
         };
         for line in lines(include_str!("words.txt")) {
             let (name, words) = line.split_once(' ').expect("a class has words");

@@ -196,10 +196,9 @@ impl Rule {
 
     /// Finds a rule of `tails.txt` in a clause: what it is said of ends before [`Found::begins`].
     pub(super) fn find(&self, tokens: &[Token<'_>], from: usize) -> Option<Found> {
-        (from + 1..tokens.len()).find_map(|at| {
-            let found = self.fit(tokens, at).filter(|_| self.first_is(tokens, at))?;
-            Some(Found { begins: at, ..found })
-        })
+        (from + 1..tokens.len())
+            .filter(|at| self.first_is(tokens, *at))
+            .find_map(|at| Some(Found { begins: at, ..self.fit(tokens, at)? }))
     }
 
     /// Whether the pattern begins at the very word, without adverbs before it.

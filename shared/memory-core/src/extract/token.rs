@@ -7,8 +7,11 @@
 use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::ops::Range;
+use std::sync::LazyLock;
 
 use super::lexicon::{COORDINATOR, Class, LEXICON, SUBORDINATE, TIME};
+use crate::text::lowered;
+use crate::text::table::{Table, hash};
 
 #[derive(Clone, Debug)]
 pub(super) struct Token<'a> {
@@ -38,7 +41,10 @@ impl Token<'_> {
 }
 
 /// Contractions whose first part is not simply what stands before the apostrophe, and what is written without one.
-const WHOLE: [(&str, &[&str]); 44] = [
+static WHOLE: LazyLock<Table<&[&str]>> =
+    LazyLock::new(|| CONTRACTIONS.iter().map(|(form, parts)| (hash(form), *parts)).collect());
+
+const CONTRACTIONS: [(&str, &[&str]); 44] = [
     ("im", &["i", "am"]),
     ("ive", &["i", "have"]),
     ("ill", &["i", "will"]),
@@ -154,19 +160,18 @@ fn joins(before: char, mark: char, next: char) -> bool {
 fn word<'a>(text: &'a str, span: Range<usize>, tokens: &mut Vec<Token<'a>>) {
     let said = &text[span.clone()];
     let capital = said.chars().next().is_some_and(char::is_uppercase);
-    let plain = said.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
-    let word: Cow<'a, str> =
-        if plain { Cow::Borrowed(said) } else { Cow::Owned(said.to_lowercase().replace('\u{2019}', "'")) };
+    let word = lowered(said);
     // "Ill" and "id" are words of their own as well, but seldom where a clause begins.
-    let whole = WHOLE.iter().find(|(form, _)| *form == word).map(|(_, parts)| *parts);
+    let whole = WHOLE.get(&word);
     let begins = tokens.last().is_none_or(|last| last.mark || last.in_class(COORDINATOR | SUBORDINATE | TIME));
     if let Some(parts) = whole.filter(|_| begins || !matches!(&*word, "ill" | "id")) {
-        for part in parts {
+        for part in *parts {
             push(Cow::Borrowed(part), span.clone(), capital, tokens);
         }
         return;
     }
-    for (ending, meaning) in ENDINGS {
+    let endings = if word.contains('\'') { &ENDINGS[..] } else { &[] };
+    for (ending, meaning) in endings {
         if let Some(stem) = word.strip_suffix(ending)
             && !stem.is_empty()
         {

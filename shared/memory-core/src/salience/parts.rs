@@ -7,8 +7,8 @@ use super::{FULL, Parts, cap};
 use crate::emotion;
 use crate::text;
 use crate::text::language::Language;
-use crate::text::list::hash;
 use crate::text::scan::{Token, scan};
+use crate::text::table::hash;
 
 /// The points of a word that says something, by how common it is: below so many of the commonest words so many points.
 const RARITY: [(usize, u32); 3] = [(500, 5), (1_500, 25), (3_000, 65)];

@@ -5,10 +5,11 @@
 //! is the commonest of the bank. A wrong guess costs little: the word is then stemmed by other rules, on both sides alike.
 //! Scripts without spaces are cut into pairs of characters (see [`super::lexis`]).
 
-use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use rust_stemmers::{Algorithm, Stemmer};
+
+use super::table::{Table, hash};
 
 /// A language with rules of its own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -99,19 +100,19 @@ const VOTERS: [(Language, &[&str]); 8] = [
 const IRREGULAR: &str = include_str!("irregular.txt");
 
 /// Each empty word with the languages that have it, a bit for each of [`VOTERS`].
-static EMPTY_WORDS: LazyLock<BTreeMap<&str, u8>> = LazyLock::new(|| {
-    let mut words = BTreeMap::new();
+static EMPTY_WORDS: LazyLock<Table<u8>> = LazyLock::new(|| {
+    let mut words = Table::default();
     for (place, (_, list)) in VOTERS.iter().enumerate() {
-        list.iter().for_each(|word| *words.entry(*word).or_default() |= 1 << place);
+        list.iter().for_each(|word| *words.entry(word).or_default() |= 1 << place);
     }
     words
 });
 
 /// Each irregular form with its word.
-static REGULAR: LazyLock<BTreeMap<&str, &str>> = LazyLock::new(|| {
+static REGULAR: LazyLock<Table<&str>> = LazyLock::new(|| {
     let forms = |line: &'static str| {
         let (head, forms) = line.split_once(' ').unwrap_or((line, ""));
-        forms.split(' ').map(move |form| (form, head))
+        forms.split(' ').map(move |form| (hash(form), head))
     };
     IRREGULAR.lines().flat_map(forms).collect()
 });

@@ -73,7 +73,7 @@ pub fn cut(text: &str) -> Vec<String> {
             run.push_str(word);
             run_end = start + word.len();
         } else {
-            cut.push(word.to_lowercase().replace('\u{2019}', "'"));
+            cut.push(super::lowered(word).into_owned());
         }
     }
     pairs(&run, &mut cut);

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::scan::Token;
+use super::table::{HASH_OF_NOTHING, hash, hash_on};
 
 /// The most words that `~` stands for.
 const FREE_WORDS: usize = 3;
@@ -154,18 +155,6 @@ impl Index {
     const fn begin(key: u64, slots: usize) -> (usize, u32) {
         ((key >> 40) as usize & (slots - 1), key as u32)
     }
-}
-
-const HASH_OF_NOTHING: u64 = 0xcbf2_9ce4_8422_2325;
-
-/// FNV-1a, which goes on byte by byte.
-const fn hash_on(state: u64, byte: u8) -> u64 {
-    (state ^ byte as u64).wrapping_mul(0x0000_0100_0000_01b3)
-}
-
-/// FNV-1a of a word.
-pub(crate) fn hash(word: &str) -> u64 {
-    word.bytes().fold(HASH_OF_NOTHING, hash_on)
 }
 
 /// How many tokens the words of a pattern take, if the tokens begin with it.

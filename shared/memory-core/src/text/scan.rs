@@ -6,6 +6,8 @@
 
 use std::borrow::Cow;
 
+use super::lowered;
+
 /// The longest emoticon, in bytes.
 const EMOTICON_BYTES: usize = 4;
 
@@ -62,7 +64,7 @@ pub(crate) fn scan(text: &str) -> Vec<Token<'_>> {
             (mark_length(rest, first), false)
         };
         let (raw, after) = rest.split_at(length);
-        tokens.push(Token { raw, lower: if is_word { lower(raw) } else { Cow::Borrowed(raw) }, is_word });
+        tokens.push(Token { raw, lower: if is_word { lowered(raw) } else { Cow::Borrowed(raw) }, is_word });
         rest = after;
     }
     tokens
@@ -111,16 +113,6 @@ fn mark_length(text: &str, first: char) -> usize {
     let letters = chunk.bytes().filter(u8::is_ascii_alphanumeric).count();
     let emoticon = (2..=EMOTICON_BYTES).contains(&chunk.len()) && chunk.is_ascii() && letters <= 1;
     if emoticon { chunk.len() } else { first.len_utf8() }
-}
-
-fn lower(raw: &str) -> Cow<'_, str> {
-    if raw.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) {
-        Cow::Borrowed(raw)
-    } else if raw.is_ascii() {
-        Cow::Owned(raw.to_ascii_lowercase())
-    } else {
-        Cow::Owned(raw.to_lowercase().replace('\u{2019}', "'"))
-    }
 }
 
 #[cfg(test)]

@@ -207,6 +207,8 @@ fn how_an_answer_was_taken_is_the_outcome_of_the_lesson() {
         ("You counted the children like adults, and with us they count half.", "corrected", "they count half"),
         // What failed in plain words has failed, whatever else is put right.
         ("That didn't work, you counted the children like adults.", "failed", "60 euros each"),
+        // As a phone types it.
+        ("That didn\u{2019}t work.", "failed", "60 euros each"),
         // What is wrong, and not what would be right.
         ("No, that's wrong.", "failed", "60 euros each"),
     ] {
