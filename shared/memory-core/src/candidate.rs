@@ -10,6 +10,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +20,8 @@ use crate::extract::{self, Act, Statement};
 use crate::ids::Seq;
 use crate::memory::{Attribute, Kind};
 use crate::text;
+use crate::text::list::{List, lines};
+use crate::text::scan::{Token, scan};
 use crate::turn::Turn;
 
 /// Statements of which one can be less sure are left out.
@@ -31,9 +34,15 @@ const QUOTE_BYTES_MAX: usize = 300;
 /// A correction in so few words only says that something is wrong.
 const VAGUE_WORDS_MAX: usize = 3;
 
-/// What is said of an answer that did, or did not, help; each is found as a run of words.
-const WORKED: &str = include_str!("candidate/worked.txt");
-const FAILED: &str = include_str!("candidate/failed.txt");
+/// Whoever says of an answer in so many words that it worked or failed says no more than that.
+const PLAIN_WORDS_MAX: usize = 8;
+
+const CORRECTED: &str = "corrected";
+const FAILED: &str = "failed";
+
+/// What is said of an answer that did, or did not, help, with the outcome of the lesson.
+static TAKEN: LazyLock<List<&str>> =
+    LazyLock::new(|| List::new(lines(include_str!("candidate/taken.txt")).map(|line| (line.entry, line.class))));
 
 /// Something that a turn states.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -183,15 +192,11 @@ fn lesson(turns: &[Turn], place: usize, content: &str, corrects: Correction) -> 
     if answer.event.role != Role::Assistant || !is_other_voice(answer, turn) {
         return None;
     }
-    let words: Vec<String> = text::words(content).collect();
-    let said = |phrases: &str| phrases.lines().any(|phrase| has_run(&words, phrase));
-    let corrected = "corrected";
+    let tokens = scan(content);
     let outcome = match corrects {
-        Correction::Precise => corrected,
-        Correction::None | Correction::Told if said(FAILED) => "failed",
-        Correction::None | Correction::Told if said(WORKED) => "worked",
-        Correction::Told => corrected,
-        Correction::None => return None,
+        Correction::Precise => CORRECTED,
+        Correction::Told => taken(&tokens).unwrap_or(CORRECTED),
+        Correction::None => taken(&tokens)?,
     };
     let is_task = |task: &&Turn| {
         let (event, own) = (&task.event, &turn.event);
@@ -203,11 +208,15 @@ fn lesson(turns: &[Turn], place: usize, content: &str, corrects: Correction) -> 
     };
     let task = turns[..place - 1].iter().rev().find(is_task)?;
     let asked = text::beginning(&task.event.content.text(), QUOTE_BYTES_MAX);
-    // A correction says itself what is right; of the others the answer says what it was.
-    let (result, with) = if outcome == corrected {
-        (text::beginning(content, QUOTE_BYTES_MAX), vec![task.seq])
+    // A correction says itself what is right; of the others the answer says what it was, and whoever tells more of it has
+    // something to add.
+    let told = text::beginning(content, QUOTE_BYTES_MAX);
+    let (result, with) = if outcome == CORRECTED {
+        (told, vec![task.seq])
     } else {
-        (text::beginning(&answer.event.content.text(), QUOTE_BYTES_MAX), vec![task.seq, answer.seq])
+        let answered = text::beginning(&answer.event.content.text(), QUOTE_BYTES_MAX);
+        let more = tokens.iter().filter(|token| token.is_word).nth(PLAIN_WORDS_MAX).is_some();
+        (if more { format!("{answered} — {told}") } else { answered }, vec![task.seq, answer.seq])
     };
     Some(Candidate {
         kind: Kind::Lesson,
@@ -220,7 +229,20 @@ fn lesson(turns: &[Turn], place: usize, content: &str, corrects: Correction) -> 
     })
 }
 
-fn has_run(words: &[String], phrase: &str) -> bool {
-    let run: Vec<&str> = phrase.split(' ').collect();
-    words.windows(run.len()).any(|window| window.iter().map(String::as_str).eq(run.iter().copied()))
+/// How an answer was taken, where that is said in plain words. What failed has failed, whatever else is said.
+fn taken(tokens: &[Token<'_>]) -> Option<&'static str> {
+    let mut first = None;
+    let mut at = 0;
+    while at < tokens.len() {
+        let Some((length, outcome)) = TAKEN.longest(&tokens[at..]) else {
+            at += 1;
+            continue;
+        };
+        if outcome == FAILED {
+            return Some(FAILED);
+        }
+        first = first.or(Some(outcome));
+        at += length;
+    }
+    first
 }

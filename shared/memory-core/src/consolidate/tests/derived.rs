@@ -205,8 +205,17 @@ fn how_an_answer_was_taken_is_the_outcome_of_the_lesson() {
     for (said, outcome, quoted) in [
         // In words that no rule takes apart.
         ("You counted the children like adults, and with us they count half.", "corrected", "they count half"),
-        // What failed in plain words has failed, whatever else is put right.
+        // What failed in plain words has failed, whatever else is put right, and both are told.
         ("That didn't work, you counted the children like adults.", "failed", "60 euros each"),
+        (
+            "That didn't work, and with us the children count half of what adults do.",
+            "failed",
+            "the children count half",
+        ),
+        // Something else worked, and not what was answered.
+        ("Asking Maria solved it, she counts children half.", "corrected", "Asking Maria solved it"),
+        ("The only thing that helped was Maria's old spreadsheet.", "corrected", "Maria's old spreadsheet"),
+        ("That solved it.", "worked", "60 euros each"),
         // As a phone types it.
         ("That didn\u{2019}t work.", "failed", "60 euros each"),
         // What is wrong, and not what would be right.
