@@ -1,4 +1,5 @@
-//! Whether mistakes are learnt from: `lessons [DATA]`, by default `load-tests/data/lessons.jsonl`.
+//! Whether mistakes are learnt from: `lessons [DATA]`, by default `load-tests/data/lessons.jsonl`. Its cases may be looked at;
+//! those of `lessons-unseen.jsonl` are there to be counted only.
 //!
 //! One user has as many conversations as there are cases: asks for something, is answered, and says what was wrong. Then
 //! tasks like each come up, with the memory of all of them: `again`, the same kind of task in the words that are usual for it,

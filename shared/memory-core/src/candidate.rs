@@ -34,11 +34,13 @@ const QUOTE_BYTES_MAX: usize = 300;
 /// A correction in so few words only says that something is wrong.
 const VAGUE_WORDS_MAX: usize = 3;
 
-/// Whoever says of an answer in so many words that it worked or failed says no more than that.
+/// Whoever says of an answer that it worked or failed, in so few words, says no more than that.
 const PLAIN_WORDS_MAX: usize = 8;
 
+/// The outcomes of lessons.
 const CORRECTED: &str = "corrected";
 const FAILED: &str = "failed";
+const WORKED: &str = "worked";
 
 /// What is said of an answer that did, or did not, help, with the outcome of the lesson.
 static TAKEN: LazyLock<List<&str>> =
@@ -215,7 +217,8 @@ fn lesson(turns: &[Turn], place: usize, content: &str, corrects: Correction) -> 
         (told, vec![task.seq])
     } else {
         let answered = text::beginning(&answer.event.content.text(), QUOTE_BYTES_MAX);
-        let more = tokens.iter().filter(|token| token.is_word).nth(PLAIN_WORDS_MAX).is_some();
+        let says_more = || tokens.iter().filter(|token| token.is_word).nth(PLAIN_WORDS_MAX).is_some();
+        let more = corrects == Correction::Told || says_more();
         (if more { format!("{answered} — {told}") } else { answered }, vec![task.seq, answer.seq])
     };
     Some(Candidate {
@@ -231,18 +234,15 @@ fn lesson(turns: &[Turn], place: usize, content: &str, corrects: Correction) -> 
 
 /// How an answer was taken, where that is said in plain words. What failed has failed, whatever else is said.
 fn taken(tokens: &[Token<'_>]) -> Option<&'static str> {
-    let mut first = None;
-    let mut at = 0;
-    while at < tokens.len() {
-        let Some((length, outcome)) = TAKEN.longest(&tokens[at..]) else {
-            at += 1;
-            continue;
-        };
-        if outcome == FAILED {
-            return Some(FAILED);
-        }
-        first = first.or(Some(outcome));
-        at += length;
-    }
-    first
+    let outcome_at = |at: usize| {
+        let (_, outcome) = TAKEN.longest(&tokens[at..])?;
+        let something_else = at > 0 && tokens[at - 1].is_word;
+        Some(match outcome {
+            "done" if something_else => CORRECTED,
+            "done" => WORKED,
+            outcome => outcome,
+        })
+    };
+    let outcomes: Vec<&str> = (0..tokens.len()).filter_map(outcome_at).collect();
+    if outcomes.contains(&FAILED) { Some(FAILED) } else { outcomes.first().copied() }
 }

@@ -49,7 +49,7 @@ fn is_right(statement: &Statement, case: &Value) -> bool {
     let also = case["also"].as_array().into_iter().flatten();
     let accepted = std::iter::once(&case["category"]).chain(also).any(|category| category == name(statement.act));
     let words = |text: &str| {
-        let words = memory_core::text::words(&text.replace('\u{2019}', "'")).collect::<Vec<_>>();
+        let words = memory_core::text::words(text).collect::<Vec<_>>();
         words.into_iter().map(|word| word.trim_end_matches("'s").to_owned()).collect::<Vec<_>>()
     };
     let (mut wanted, found) = (words(case["value"].as_str().unwrap_or("")), words(&statement.value));

@@ -5,8 +5,8 @@
 //! make scenario NAME=support ARGS=http://127.0.0.1:8888
 //! ```
 //!
-//! A session is a case. Where a customer says that an answer helped, or that it did not, memos keeps a lesson, whose
-//! attribute says `worked` or `failed`: the last lesson of a case says whether it is open. How somebody speaks is in
+//! A session is a case. Where a customer says that an answer helped, or that it did not, or puts it right, memos keeps a
+//! lesson, whose attribute says `worked`, `failed` or `corrected`: a case whose last lesson is that it worked is closed. How somebody speaks is in
 //! the profile. Both go into the prompt with the context block, before the customer has said a word.
 
 #![cfg_attr(not(test), expect(dead_code, reason = "a test includes this file and looks at what it shows"))]

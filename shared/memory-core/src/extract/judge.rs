@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 
 use super::Act;
 use super::signs::Sink;
-use crate::text::table::{HASH_OF_NOTHING, Table, hash_on};
+use crate::text::table::{HASH_OF_NOTHING, Table, hash, hash_on};
 
 /// The acts in the order of the weights, and that nothing is stated.
 const CLASSES: [Option<Act>; 7] = [
@@ -49,7 +49,7 @@ impl Judge {
     /// each class from the start is the sign `start`.
     pub(super) fn read(signs: &'static str, leanings: &'static str) -> Self {
         let signs = table(signs, "\n");
-        let start = signs.at(Hash::default().add("start").0).copied().unwrap_or_default();
+        let start = signs.get("start").copied().unwrap_or_default();
         Self { start: start.map(i32::from), signs, leanings: table(leanings, " ") }
     }
 
@@ -80,25 +80,9 @@ fn table(text: &'static str, between: &str) -> Table<Weights> {
         let (weights, signs) = line.split_once(' ').expect("a line has weights and what they are for");
         let weights: [u8; CLASSES.len()] = weights.as_bytes().try_into().expect("a weight for each class");
         let weights = weights.map(|letter| letter.wrapping_sub(ZERO).cast_signed());
-        signs.split(between).map(move |sign| (Hash::default().add(sign).0, weights))
+        signs.split(between).map(move |sign| (hash(sign), weights))
     });
     rows.collect()
-}
-
-/// FNV-1a of 64 bits.
-#[derive(Clone, Copy)]
-struct Hash(u64);
-
-impl Default for Hash {
-    fn default() -> Self {
-        Self(HASH_OF_NOTHING)
-    }
-}
-
-impl Hash {
-    fn add(self, text: &str) -> Self {
-        Self(text.bytes().fold(self.0, hash_on))
-    }
 }
 
 /// The hashes of the signs of a sentence, and of its words.
@@ -110,15 +94,14 @@ pub(super) struct Collected {
 
 impl Sink for Collected {
     fn sign(&mut self, kind: &str, words: &[&str]) {
-        let mut hash = Hash::default().add(kind).add(":");
-        for (place, word) in words.iter().enumerate() {
-            hash = if place == 0 { hash } else { hash.add(" ") }.add(word);
-        }
-        self.signs.push(hash.0);
+        let between = |place: usize| if place == 0 { ":" } else { " " };
+        let parts = words.iter().enumerate().flat_map(|(place, word)| [between(place), *word]);
+        let bytes = std::iter::once(kind).chain(parts).flat_map(str::bytes);
+        self.signs.push(bytes.fold(HASH_OF_NOTHING, hash_on));
     }
 
     fn word(&mut self, word: &str) {
-        self.words.push(Hash::default().add(word).0);
+        self.words.push(hash(word));
     }
 }
 

@@ -20,9 +20,8 @@ pub(crate) fn hash(word: &str) -> u64 {
     word.bytes().fold(HASH_OF_NOTHING, hash_on)
 }
 
-/// Values by keys of which only the hash is kept. Of our own tables no two keys have the same; another word that has one of
-/// theirs is taken for it.
-#[derive(Clone, Debug)]
+/// Values by keys of which only the hash is kept: another word with the hash of a key is taken for it.
+#[derive(Debug)]
 pub(crate) struct Table<V>(HashMap<u64, V, BuildHasherDefault<Hashed>>);
 
 impl<V> Default for Table<V> {

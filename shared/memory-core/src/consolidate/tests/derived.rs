@@ -200,26 +200,32 @@ fn a_correction_teaches_and_a_similar_task_recalls_the_lesson() {
     person.folds_again();
 }
 
+/// The answers are lessons with their outcome, and each quotes what it is about.
 #[test]
 fn how_an_answer_was_taken_is_the_outcome_of_the_lesson() {
+    const ANSWER: &str = "60 euros each";
     for (said, outcome, quoted) in [
         // In words that no rule takes apart.
         ("You counted the children like adults, and with us they count half.", "corrected", "they count half"),
         // What failed in plain words has failed, whatever else is put right, and both are told.
-        ("That didn't work, you counted the children like adults.", "failed", "60 euros each"),
-        (
-            "That didn't work, and with us the children count half of what adults do.",
-            "failed",
-            "the children count half",
-        ),
+        ("That didn't work, you counted the children like adults.", "failed", ANSWER),
+        ("That's wrong, you counted the children double.", "failed", "children double"),
+        ("It worked for Bo, but not for us: it didn't work with the children.", "failed", "it worked for Bo"),
+        ("Your tip has never worked. That did nothing.", "failed", ANSWER),
+        // As a phone types it, and without any.
+        ("That didn\u{2019}t work.", "failed", ANSWER),
+        ("didnt work", "failed", ANSWER),
+        // What is wrong, and not what would be right.
+        ("No, that's wrong.", "failed", ANSWER),
         // Something else worked, and not what was answered.
         ("Asking Maria solved it, she counts children half.", "corrected", "Asking Maria solved it"),
         ("The only thing that helped was Maria's old spreadsheet.", "corrected", "Maria's old spreadsheet"),
-        ("That solved it.", "worked", "60 euros each"),
-        // As a phone types it.
-        ("That didn\u{2019}t work.", "failed", "60 euros each"),
-        // What is wrong, and not what would be right.
-        ("No, that's wrong.", "failed", "60 euros each"),
+        ("We asked Maria instead, which fixed it.", "corrected", "We asked Maria"),
+        ("What helped us in the end was her spreadsheet.", "corrected", "her spreadsheet"),
+        ("That finally solved it.", "worked", ANSWER),
+        ("Fixed it, thanks!", "worked", ANSWER),
+        ("That's what did the trick!", "worked", ANSWER),
+        ("Your suggestion really helped.", "worked", ANSWER),
     ] {
         let mut person = Person::new();
         person.on(0, "The boat was 360 euros for four adults and two children, who owes what?");
@@ -227,9 +233,30 @@ fn how_an_answer_was_taken_is_the_outcome_of_the_lesson() {
         person.on(0, said);
         person.end_of(0);
         let lessons = person.of_kind(Kind::Lesson);
-        let told: Vec<&str> = lessons.iter().map(|lesson| lesson.text.as_str()).collect();
-        assert!(told.len() == 1 && told[0].contains(outcome) && told[0].contains(quoted), "{said}: {told:?}");
+        let told: Vec<String> = lessons.iter().map(|lesson| lesson.text.to_lowercase()).collect();
+        let is_told = |what: &str| told.len() == 1 && told[0].contains(&what.to_lowercase());
+        assert!(is_told(&format!("{outcome}:")) && is_told(quoted), "{said}: {told:?}");
         person.folds_again();
+    }
+}
+
+#[test]
+fn what_is_said_beside_an_answer_teaches_nothing() {
+    for said in [
+        "What did it cost last year?",
+        "What worked for the others?",
+        "It makes no difference to me, you choose.",
+        "Coffee has no effect on me.",
+        "If the folder doesn't exist, should I create it?",
+        "My dad is still not talking to me.",
+    ] {
+        let mut person = Person::new();
+        person.on(0, "The boat was 360 euros for four adults and two children, who owes what?");
+        person.say_on(0, json!({"role": "assistant", "content": "Six people, so it is 60 euros each."}));
+        person.on(0, said);
+        person.end_of(0);
+        let lessons = person.of_kind(Kind::Lesson);
+        assert!(lessons.is_empty(), "{said}: {:?}", lessons[0].text);
     }
 }
 
