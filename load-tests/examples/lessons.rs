@@ -6,7 +6,7 @@
 //! and `similar`, one that has hardly a word in common with it. Printed are the share of the conversations that left a lesson,
 //! and in how many the lesson, or the correction itself, is the first or among the first three that recall brings back.
 
-#![expect(clippy::print_stdout, reason = "its report goes there")]
+#![cfg_attr(not(test), expect(clippy::print_stdout, reason = "its report goes there"))]
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -43,7 +43,43 @@ impl Case {
 fn main() -> anyhow::Result<()> {
     let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/lessons.jsonl");
     let file = std::env::args().nth(1).map_or(own, PathBuf::from);
-    let text = std::fs::read_to_string(&file).with_context(|| format!("read {}", file.display()))?;
+    let learnt = learn(&file)?;
+    println!("{} cases, {} % left a lesson", learnt.cases, learnt.percent(learnt.lessons));
+    for (field, found) in FIELDS[3..].iter().zip(&learnt.found) {
+        for (task, place) in found {
+            println!("{:>3} {task}", place.map_or_else(|| "-".to_owned(), |place| (place + 1).to_string()));
+        }
+        let among = |first| learnt.among_first(found, first);
+        println!("{field}: first in {} %, among the first three in {} %", among(1), among(3));
+    }
+    Ok(())
+}
+
+/// A task, and how many memories recall puts before those of its case.
+type Asked = (String, Option<usize>);
+
+/// What was learnt of the cases of a file.
+pub(crate) struct Learnt {
+    cases: usize,
+    /// Cases that left a lesson.
+    pub(crate) lessons: usize,
+    /// For the same kind of task, and for a similar one.
+    pub(crate) found: [Vec<Asked>; 2],
+}
+
+impl Learnt {
+    pub(crate) fn percent(&self, count: usize) -> usize {
+        100 * count / self.cases.max(1)
+    }
+
+    /// In how many percent a memory of the case was among the first so many.
+    pub(crate) fn among_first(&self, found: &[Asked], first: usize) -> usize {
+        self.percent(found.iter().filter(|(_, place)| place.is_some_and(|place| place < first)).count())
+    }
+}
+
+pub(crate) fn learn(file: &Path) -> anyhow::Result<Learnt> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("read {}", file.display()))?;
     let cases = text
         .lines()
         .map(Case::read)
@@ -55,26 +91,20 @@ fn main() -> anyhow::Result<()> {
         let said = said(place);
         move |memory: &Memory| memory.sources.iter().any(|source| source.event_id.as_str() == said)
     };
-    let learnt = (0..cases.len()).filter(|place| {
+    let lessons = (0..cases.len()).filter(|place| {
         let of_case = of_case(*place);
         bank.memories().any(|memory| memory.kind == Kind::Lesson && of_case(memory))
     });
-    let percent = |count: usize| 100 * count / cases.len().max(1);
-    println!("{} cases, {} % left a lesson", cases.len(), percent(learnt.count()));
-    for task in [3, 4] {
-        let (mut first, mut third) = (0, 0);
-        for (place, Case(case)) in cases.iter().enumerate() {
+    let ask = |task: usize| {
+        let ask_one = |(place, Case(case)): (usize, &Case)| {
             let of_case = of_case(place);
             let hits = rank::rank(&Query::new(&case[task], 200), &bank, &[], now);
             let place = hits.iter().position(|hit| matches!(hit.found, Found::Memory(memory) if of_case(memory)));
-            first += usize::from(place == Some(0));
-            third += usize::from(place.is_some_and(|place| place < 3));
-            let rank = place.map_or_else(|| "-".to_owned(), |place| (place + 1).to_string());
-            println!("{rank:>3} {}", case[task]);
-        }
-        println!("{}: first in {} %, among the first three in {} %", FIELDS[task], percent(first), percent(third));
-    }
-    Ok(())
+            (case[task].clone(), place)
+        };
+        cases.iter().enumerate().map(ask_one).collect()
+    };
+    Ok(Learnt { cases: cases.len(), lessons: lessons.count(), found: [ask(3), ask(4)] })
 }
 
 /// The id of the turn in which a case is corrected.

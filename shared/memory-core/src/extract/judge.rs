@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 
 use super::Act;
 use super::signs::Sink;
-use crate::text::table::{HASH_OF_NOTHING, Table, hash, hash_on};
+use crate::text::table::{Table, hash, hash_on};
 
 /// The acts in the order of the weights, and that nothing is stated.
 const CLASSES: [Option<Act>; 7] = [
@@ -94,10 +94,12 @@ pub(super) struct Collected {
 
 impl Sink for Collected {
     fn sign(&mut self, kind: &str, words: &[&str]) {
-        let between = |place: usize| if place == 0 { ":" } else { " " };
-        let parts = words.iter().enumerate().flat_map(|(place, word)| [between(place), *word]);
-        let bytes = std::iter::once(kind).chain(parts).flat_map(str::bytes);
-        self.signs.push(bytes.fold(HASH_OF_NOTHING, hash_on));
+        let on = |state: u64, text: &str| text.bytes().fold(state, hash_on);
+        let mut state = on(hash(kind), ":");
+        for (place, word) in words.iter().enumerate() {
+            state = on(if place == 0 { state } else { on(state, " ") }, word);
+        }
+        self.signs.push(state);
     }
 
     fn word(&mut self, word: &str) {
