@@ -14,6 +14,7 @@ use event_log::kafka::KafkaLog;
 use event_log::{EventLog, LocalLog, Offset, Partition, Topic};
 use keyring::Keyring;
 use memory_core::refold::Rows;
+use memory_core::rules::FOLD_VERSION;
 use memory_core::step::Row;
 use memory_core::{Handle, ReceiptId, Seq, dump};
 use memory_store::{Chain, Place, Record, Store};
@@ -101,6 +102,15 @@ fn verify(
         history::Refolded::Differs { differences, first } => {
             report
                 .line(false, &format!("folding `interactions` again: {differences} windows differ, first {first}"))?;
+        }
+        history::Refolded::OtherFold { version, events } => {
+            let told = "every event is in its window; what was decided is left out, since fold";
+            report.line(
+                true,
+                &format!(
+                    "folding {events} `interactions` again: {told} {version} did that and this is fold {FOLD_VERSION}"
+                ),
+            )?;
         }
         history::Refolded::Rows { rows, events } => {
             let refolded = dump::of(&rows).hash();

@@ -7,6 +7,7 @@ use keyring::Keyring;
 use memory_core::consolidation::Rest;
 use memory_core::forget::erase;
 use memory_core::refold::Rows;
+use memory_core::rules::FOLD_VERSION;
 use memory_core::subject::TenantTag;
 use memory_core::{Bank, Consolidation, Handle, Interval, Rules, Seq, WorkingMemory, consolidate};
 
@@ -20,6 +21,11 @@ pub(super) enum Refolded {
     Differs {
         differences: u64,
         first: String,
+    },
+    /// Every event is in its window, but another fold than this one weighed, read and decided.
+    OtherFold {
+        version: u32,
+        events: u64,
     },
     Rows {
         rows: BTreeMap<Handle, Rows>,
@@ -45,13 +51,15 @@ pub(super) fn refold(
         }
     }
     let (rows, banks) = (BTreeMap::new(), HashMap::new());
-    let mut folding = Folding { ring, rows, banks, events: 0, differences: 0, first: None };
+    let mut folding = Folding { ring, rows, banks, events: 0, differences: 0, first: None, other_fold: None };
     for &partition in partitions.keys() {
         folding.partition(log, partition, consolidated)?;
     }
-    Ok(match folding.first {
-        Some(first) => Refolded::Differs { differences: folding.differences, first },
-        None => Refolded::Rows { rows: folding.rows, events: folding.events },
+    let Folding { rows, events, differences, .. } = folding;
+    Ok(match (folding.first, folding.other_fold) {
+        (Some(first), _) => Refolded::Differs { differences, first },
+        (None, Some(version)) => Refolded::OtherFold { version, events },
+        (None, None) => Refolded::Rows { rows, events },
     })
 }
 
@@ -63,6 +71,8 @@ struct Folding<'a> {
     events: u64,
     differences: u64,
     first: Option<String>,
+    /// The version of a fold that made windows and is not this one.
+    other_fold: Option<u32>,
 }
 
 impl Folding<'_> {
@@ -110,13 +120,19 @@ impl Folding<'_> {
         // Of a window that was forgotten nothing can be read but its place and its rules. Its events can, as long as there is the
         // key of their day, and what comes of them must still be what the forget has left.
         let unreadable = recorded.turns.is_empty();
-        if !unreadable && folded.turns != recorded.turns || folded.to != recorded.to {
+        let is_other_fold = recorded.rules.version != FOLD_VERSION;
+        let same = if is_other_fold { same_events(&folded, recorded) } else { folded.turns == recorded.turns };
+        if !(unreadable || same) || folded.to != recorded.to {
             self.differences += 1;
             let (subject, from) = (folded.subject, folded.from);
             self.first.get_or_insert_with(|| format!("of subject {subject} from {from}"));
             return Ok(());
         }
-        if consolidated.is_none_or(|next| recorded.to > next) {
+        if is_other_fold {
+            self.other_fold = Some(recorded.rules.version);
+        }
+        // What it decided is nothing that this one can say again, nor what came of that.
+        if self.other_fold.is_some() || consolidated.is_none_or(|next| recorded.to > next) {
             return Ok(());
         }
         // What closed it and how it was named is on record; the turns are what was folded just now.
@@ -140,6 +156,14 @@ impl Folding<'_> {
     }
 }
 
+/// Whether two windows have the same events, however they were weighed and read.
+fn same_events(one: &Consolidation, other: &Consolidation) -> bool {
+    let events = |window: &Consolidation| -> Vec<_> {
+        window.turns.iter().map(|turn| (turn.seq, turn.arrived, turn.event.id.clone())).collect()
+    };
+    events(one) == events(other)
+}
+
 fn recorded(log: &dyn EventLog, ring: &Keyring, partition: Partition) -> anyhow::Result<HashMap<Handle, Recorded>> {
     let mut windows: HashMap<Handle, Recorded> = HashMap::new();
     let mut next: HashMap<Handle, Seq> = HashMap::new();
@@ -155,4 +179,66 @@ fn recorded(log: &dyn EventLog, ring: &Keyring, partition: Partition) -> anyhow:
         Ok(())
     })?;
     Ok(windows)
+}
+
+#[cfg(test)]
+mod tests {
+    use event_log::{MemLog, Record};
+    use memory_core::{Subject, TenantId, Timestamp};
+    use serde_json::json;
+    use testkit::{events, seal};
+
+    use super::*;
+
+    const PARTITION: Partition = Partition::new(0);
+
+    /// One window of two events, as it is recorded after `change`, folded again.
+    fn refolded(change: impl Fn(&mut Consolidation)) -> Refolded {
+        let (ring, log) = (testkit::ring(), MemLog::new(1));
+        let append = |topic: &Topic, record: Record| {
+            log.append(topic, PARTITION, vec![record]).expect("room").wait().expect("durable");
+        };
+        let tenant = TenantId::try_new("t").expect("a tenant");
+        let owner = Subject::owner(&tenant, Some("alice"), None, None).expect("an owner");
+        let handle = owner.handle(&testkit::secret());
+        let mut working = WorkingMemory::new(handle, owner);
+        for (place, mut value) in (0..).zip([events::turn("I moved to Berlin."), events::session_end()]) {
+            (value["id"], value["user_id"]) = (json!(format!("e{place}")), json!("alice"));
+            let arrived = Timestamp::from_seconds(1_700_000_000);
+            let recorded = events::recorded(&tenant, arrived, Offset::new(place), &value);
+            append(&Topic::Interactions, seal::interaction(&ring, handle, &recorded));
+            for mut closed in working.apply(&Rules::default(), &recorded).closed {
+                closed.consolidation = closed.consolidation.with_candidates();
+                change(&mut closed.consolidation);
+                append(&Topic::Consolidations, seal::window(&ring, &closed.consolidation));
+            }
+        }
+        let ends = BTreeMap::from([(PARTITION, Offset::new(1))]);
+        refold(&log, &ring, &ends, &BTreeMap::from([(handle, Seq::new(100))])).expect("it is readable")
+    }
+
+    fn read_less(window: &mut Consolidation) {
+        window.turns[0].candidates.clear();
+    }
+
+    #[test]
+    fn what_another_fold_read_otherwise_is_no_difference() {
+        assert!(matches!(refolded(|_| ()), Refolded::Rows { events: 2, .. }));
+        assert!(matches!(refolded(read_less), Refolded::Differs { differences: 1, .. }), "this fold reads more");
+        let older = |window: &mut Consolidation| {
+            read_less(window);
+            window.rules.version = FOLD_VERSION - 1;
+        };
+        let before = FOLD_VERSION - 1;
+        assert!(matches!(refolded(older), Refolded::OtherFold { version, events: 2 } if version == before));
+    }
+
+    #[test]
+    fn an_event_that_another_fold_left_out_is_one() {
+        let lossy = |window: &mut Consolidation| {
+            window.turns.remove(0);
+            window.rules.version = FOLD_VERSION - 1;
+        };
+        assert!(matches!(refolded(lossy), Refolded::Differs { differences: 1, .. }));
+    }
 }
