@@ -200,7 +200,17 @@ fn a_correction_teaches_and_a_similar_task_recalls_the_lesson() {
     person.folds_again();
 }
 
-/// The answers are lessons with their outcome, and each quotes what it is about.
+/// A conversation in which the assistant's answer was taken so.
+fn answered_with(said: &str) -> Person {
+    let mut person = Person::new();
+    person.on(0, "The boat was 360 euros for four adults and two children, who owes what?");
+    person.say_on(0, json!({"role": "assistant", "content": "Six people, so it is 60 euros each."}));
+    person.on(0, said);
+    person.end_of(0);
+    person
+}
+
+/// Each lesson names the outcome and quotes what it is about.
 #[test]
 fn how_an_answer_was_taken_is_the_outcome_of_the_lesson() {
     const ANSWER: &str = "60 euros each";
@@ -227,11 +237,7 @@ fn how_an_answer_was_taken_is_the_outcome_of_the_lesson() {
         ("That's what did the trick!", "worked", ANSWER),
         ("Your suggestion really helped.", "worked", ANSWER),
     ] {
-        let mut person = Person::new();
-        person.on(0, "The boat was 360 euros for four adults and two children, who owes what?");
-        person.say_on(0, json!({"role": "assistant", "content": "Six people, so it is 60 euros each."}));
-        person.on(0, said);
-        person.end_of(0);
+        let person = answered_with(said);
         let lessons = person.of_kind(Kind::Lesson);
         let told: Vec<String> = lessons.iter().map(|lesson| lesson.text.to_lowercase()).collect();
         let is_told = |what: &str| told.len() == 1 && told[0].contains(&what.to_lowercase());
@@ -250,11 +256,7 @@ fn what_is_said_beside_an_answer_teaches_nothing() {
         "If the folder doesn't exist, should I create it?",
         "My dad is still not talking to me.",
     ] {
-        let mut person = Person::new();
-        person.on(0, "The boat was 360 euros for four adults and two children, who owes what?");
-        person.say_on(0, json!({"role": "assistant", "content": "Six people, so it is 60 euros each."}));
-        person.on(0, said);
-        person.end_of(0);
+        let person = answered_with(said);
         let lessons = person.of_kind(Kind::Lesson);
         assert!(lessons.is_empty(), "{said}: {:?}", lessons[0].text);
     }
