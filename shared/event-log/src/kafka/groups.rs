@@ -56,6 +56,9 @@ struct Group {
     released: BTreeMap<Place, Offset>,
     simple: Option<Arc<BaseConsumer<Plain>>>,
     member: Option<Weak<dyn Commits>>,
+    /// Whether the member owns anything. What it commits without that names a life that the brokers have ended, and costs
+    /// it the next one: librdkafka takes their refusal for fatal.
+    owns: bool,
 }
 
 /// A consumer that commits for a group.
@@ -165,7 +168,13 @@ impl GroupsState {
         let mut all = lock(&self.groups);
         let entry = all.entry(group);
         entry.member = Some(member);
+        entry.owns = false;
         entry.simple = None;
+    }
+
+    /// The group's member has its share.
+    pub(super) fn owns(&self, group: &str) {
+        lock(&self.groups).entry(group).owns = true;
     }
 
     /// The consumer that commits for this group.
@@ -186,6 +195,8 @@ impl GroupsState {
             .set("group.id", self.connection.settings.group_name(group))
             .set("enable.auto.commit", "false")
             .set("enable.auto.offset.store", "false")
+            // It opens no session. So long a commit waits while nobody coordinates the group.
+            .set("session.timeout.ms", self.connection.settings.request_timeout_ms.to_string())
             .set("statistics.interval.ms", "0");
         let context = Plain(self.connection.observed(format!("group.{group}")));
         let made: BaseConsumer<Plain> =
@@ -214,18 +225,29 @@ impl GroupsState {
         drop(used);
     }
 
-    /// Commits what is pending before these places are given up, or nothing where they are lost already. What could not
-    /// be committed in time is forgotten: the next owner goes on from there, and is not to be set back later.
-    pub(super) fn give_up(&self, group: &str, places: &[Place], lost: bool) {
-        if !lost {
-            self.flush(group);
-        }
-        lock(&self.groups).entry(group).pending.retain(|place, _| !places.contains(place));
+    /// The group's member has lost its share: it commits nothing until it has another.
+    pub(super) fn loses(&self, group: &str) {
+        lock(&self.groups).entry(group).owns = false;
+    }
+
+    /// The group's member gives up its share: commits what is pending, unless it is lost already. What could not be
+    /// committed in time is forgotten: the next owner goes on from there, and is not to be set back later.
+    pub(super) fn give_up(&self, group: &str) {
+        self.flush(group);
+        self.loses(group);
+        lock(&self.groups).entry(group).pending.clear();
     }
 
     /// Answers the consumer that it used.
     fn flush_alone(&self, group: &str) -> Option<Arc<dyn Commits>> {
-        let pending = std::mem::take(&mut lock(&self.groups).entry(group).pending);
+        let pending = {
+            let mut all = lock(&self.groups);
+            let entry = all.entry(group);
+            if !entry.owns && entry.member.as_ref().is_some_and(|member| member.strong_count() > 0) {
+                entry.pending.clear();
+            }
+            std::mem::take(&mut entry.pending)
+        };
         if pending.is_empty() {
             return None;
         }
@@ -325,6 +347,7 @@ mod tests {
         let (state, member) = (GroupsState { connection, groups, ending: Condvar::new() }, Arc::new(Slow::default()));
         let weak: Weak<Slow> = Arc::downgrade(&member);
         state.enter("g", weak);
+        state.owns("g");
         (state, member)
     }
 
@@ -377,15 +400,31 @@ mod tests {
         let member = Arc::new(Away);
         let weak: Weak<Away> = Arc::downgrade(&member);
         state.enter("g", weak);
+        state.owns("g");
         let pending = || lock(&state.groups).entry("g").pending.len();
-        for lost in [false, true] {
-            put(&state, 10);
-            state.flush("g");
-            assert_eq!(pending(), 1, "it is tried again");
-            state.give_up("g", &[("t".to_owned(), Partition::new(1))], lost);
-            assert_eq!(pending(), 1, "that is another place");
-            state.give_up("g", &[("t".to_owned(), Partition::new(0))], lost);
-            assert_eq!(pending(), 0, "the next owner would be set back");
-        }
+        put(&state, 10);
+        state.flush("g");
+        assert_eq!(pending(), 1, "it is tried again");
+        state.give_up("g");
+        assert_eq!(pending(), 0, "the next owner would be set back");
+    }
+
+    #[test]
+    fn who_has_lost_its_share_commits_nothing_until_it_has_another() {
+        let (state, member) = group();
+        put(&state, 10);
+        state.loses("g");
+        state.flush("g");
+        state.give_up("g");
+        // An owner that is still at its last batch.
+        put(&state, 20);
+        state.flush("g");
+        assert_eq!(*lock(&member.taken), []);
+        state.owns("g");
+        put(&state, 30);
+        // The thread that commits by itself may be at it first: it does not wait here.
+        lock(&member.came).push(At::Invalid);
+        state.flush("g");
+        assert_eq!(*lock(&member.taken), [At::Offset(30)]);
     }
 }

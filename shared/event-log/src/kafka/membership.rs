@@ -11,6 +11,10 @@
 //!
 //! A revocation is answered when the owner has drained, and not before: the callback waits, while librdkafka's own
 //! thread keeps the heartbeats going. An owner that does not drain in time is told to end.
+//!
+//! When the brokers were away for a moment, librdkafka 2.12 may lose its way back to them for good: its coordinator is a
+//! broker that it took out of its list. So a member that waits for a share for long begins anew, as another client. When
+//! it waits for others to drain, that does no harm: the brokers divide when all have asked, and it asks again at once.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -90,12 +94,18 @@ struct Joins {
 
 impl Joins {
     fn join(&self, shared: &Arc<Shared>) -> Result<Arc<BaseConsumer<Context>>, Error> {
+        let consumer = self.client(shared)?;
+        let names: Vec<&str> = self.names.iter().map(String::as_str).collect();
+        consumer.subscribe(&names).map_err(|error| super::cannot("take a subscription", &error))?;
+        Ok(consumer)
+    }
+
+    /// One that has not asked for a share yet.
+    fn client(&self, shared: &Arc<Shared>) -> Result<Arc<BaseConsumer<Context>>, Error> {
         let consumer: BaseConsumer<Context> = self
             .config
             .create_with_context(Context(Arc::clone(shared)))
             .map_err(|error| super::cannot("make a consumer", &error))?;
-        let names: Vec<&str> = self.names.iter().map(String::as_str).collect();
-        consumer.subscribe(&names).map_err(|error| super::cannot("take a subscription", &error))?;
         let consumer = Arc::new(consumer);
         let committing: Weak<BaseConsumer<Context>> = Arc::downgrade(&consumer);
         let committing: Weak<dyn Commits> = committing;
@@ -119,6 +129,10 @@ struct Shared {
     tell: BTreeMap<String, SyncSender<Change>>,
     /// What the owners were told to be theirs.
     owned: Mutex<BTreeMap<String, Vec<Partition>>>,
+    /// Since when the brokers owe this member a share, be it an empty one.
+    waits_since: Mutex<Option<Instant>>,
+    /// For how long, before it joins as another client.
+    waits_at_most: Duration,
     drain_timeout: Duration,
     failure: Mutex<Option<String>>,
     ended: AtomicBool,
@@ -193,6 +207,22 @@ impl Membership {
         strategy: &str,
         topics: &[Topic],
     ) -> Result<Vec<Self>, Error> {
+        let prepared = Prepared::new(log, settings, strategy, topics)?;
+        let consumer = prepared.joins.join(&prepared.shared)?;
+        prepared.begin(consumer)
+    }
+}
+
+/// Members that have not joined yet: what they share, how they join, and where each hears of changes, in the order of the
+/// topics.
+struct Prepared {
+    shared: Arc<Shared>,
+    joins: Joins,
+    changes: Vec<Receiver<Change>>,
+}
+
+impl Prepared {
+    fn new(log: &KafkaLog, settings: &MembershipSettings, strategy: &str, topics: &[Topic]) -> Result<Self, Error> {
         settings.validate()?;
         let names = topics.iter().map(|topic| log.name_of(topic)).collect::<Result<Vec<_>, _>>()?;
         let (tell, changes): (BTreeMap<_, _>, Vec<_>) = names
@@ -208,20 +238,27 @@ impl Membership {
             groups: Arc::clone(log.groups.shared()),
             tell,
             owned: Mutex::default(),
+            waits_since: Mutex::new(Some(Instant::now())),
+            waits_at_most: settings.session_timeout * 2 + Duration::from_secs(5),
             drain_timeout: settings.drain_timeout,
             failure: Mutex::default(),
             ended: AtomicBool::new(false),
         });
         let names = names.into_iter().map(str::to_owned).collect();
         let joins = Joins { config: config(log, settings, strategy)?, names };
-        let consumer = joins.join(&shared)?;
+        Ok(Self { shared, joins, changes })
+    }
+
+    /// Follows what the group tells this consumer, and every one after it.
+    fn begin(self, consumer: Arc<BaseConsumer<Context>>) -> Result<Vec<Membership>, Error> {
+        let Self { shared, joins, changes } = self;
         let state = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("kafka-member".to_owned())
             .spawn(move || state.run(consumer, &joins))
             .map_err(|error| super::cannot("start the thread of", &error))?;
         let member = Arc::new(Member { shared, thread: Some(thread) });
-        Ok(changes.into_iter().map(|changes| Self { changes, member: Arc::clone(&member) }).collect())
+        Ok(changes.into_iter().map(|changes| Membership { changes, member: Arc::clone(&member) }).collect())
     }
 }
 
@@ -273,27 +310,30 @@ impl Shared {
             if let Some(Err(error)) = consumer.poll(POLL) {
                 self.heard(&error);
             }
-            let Some((code, text)) = consumer.client().fatal_error() else { continue };
-            let again = fenced.replace(Instant::now()).is_some_and(|before| before.elapsed() < TWIN);
-            let rejoined = if code == RDKafkaErrorCode::FencedInstanceId && !again {
-                tracing::warn!(group = self.group, "somebody has this member's name; joining again");
-                // Its end says nothing of what it had.
-                self.give_up(true);
-                drop(consumer);
-                joins.join(self).map_err(|error| error.to_string())
-            } else {
-                Err(format!("{code}: {text}"))
-            };
-            match rejoined {
-                Ok(member) => consumer = member,
-                Err(reason) => {
-                    self.fail(&reason);
-                    // Nobody is asked to drain any more.
-                    self.ended.store(true, Ordering::Release);
-                    return;
+            match consumer.client().fatal_error() {
+                None if self.waits() < self.waits_at_most => continue,
+                None => {
+                    let seconds = self.waits_at_most.as_secs();
+                    tracing::warn!(group = self.group, seconds, "the brokers gave it no share; joining again");
                 }
+                Some((RDKafkaErrorCode::FencedInstanceId, _)) if fenced.is_none_or(|at| at.elapsed() >= TWIN) => {
+                    fenced = Some(Instant::now());
+                    tracing::warn!(group = self.group, "somebody has this member's name; joining again");
+                }
+                Some((code, text)) => return self.expel(&format!("{code}: {text}")),
             }
+            // Its end says nothing of what it had.
+            self.give_up(true);
+            drop(consumer);
+            consumer = match joins.join(self) {
+                Ok(member) => member,
+                Err(error) => return self.expel(&error.to_string()),
+            };
         }
+    }
+
+    fn waits(&self) -> Duration {
+        lock(&self.waits_since).map_or(Duration::ZERO, |since| since.elapsed())
     }
 
     fn heard(&self, error: &KafkaError) {
@@ -320,6 +360,8 @@ impl Shared {
 
     fn assigned(&self, partitions: BTreeMap<String, Vec<Partition>>) {
         lock(&self.owned).clone_from(&partitions);
+        *lock(&self.waits_since) = None;
+        self.groups.owns(&self.group);
         for (topic, partitions) in partitions {
             tracing::info!(group = self.group, topic, count = partitions.len(), "partitions were assigned");
             self.tell(&topic, Change::Assigned(partitions));
@@ -328,10 +370,12 @@ impl Shared {
 
     /// Takes everything from the owners, and waits until they have drained.
     fn give_up(&self, lost: bool) {
+        if lost {
+            self.groups.loses(&self.group);
+        }
         let partitions = std::mem::take(&mut *lock(&self.owned));
-        let (mut draining, mut places) = (Vec::with_capacity(partitions.len()), Vec::new());
+        let mut draining = Vec::with_capacity(partitions.len());
         for (topic, partitions) in partitions {
-            places.extend(partitions.iter().map(|partition| (topic.clone(), *partition)));
             tracing::info!(group = self.group, topic, count = partitions.len(), lost, "partitions are revoked");
             let (revoked, drained) = Revoked::new(partitions, lost);
             self.tell(&topic, Change::Revoked(revoked));
@@ -351,7 +395,8 @@ impl Shared {
             }
         }
         // What was drained is shown before another owner asks for it.
-        self.groups.give_up(&self.group, &places, lost);
+        self.groups.give_up(&self.group);
+        *lock(&self.waits_since) = Some(Instant::now());
     }
 
     fn tell(&self, topic: &str, change: Change) {
@@ -359,6 +404,12 @@ impl Shared {
         if let Some(Err(TrySendError::Full(_))) = self.tell.get(topic).map(|tell| tell.try_send(change)) {
             self.fail("its owner does not look at what changes");
         }
+    }
+
+    /// As [`Shared::fail`], and nobody is asked to drain any more.
+    fn expel(&self, reason: &str) {
+        self.fail(reason);
+        self.ended.store(true, Ordering::Release);
     }
 
     fn fail(&self, reason: &str) {
@@ -386,5 +437,35 @@ impl Drop for Member {
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Shared").field("group", &self.group).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use testkit::kafka::Broker;
+
+    use super::*;
+    use crate::kafka::KafkaSettings;
+    use crate::kafka::topics::{self, TopicSettings};
+
+    #[test]
+    fn who_waits_for_a_share_for_long_joins_as_another_client() {
+        let broker = Broker::start();
+        let settings = KafkaSettings {
+            bootstrap_servers: broker.bootstrap().to_owned(),
+            partitions: 2,
+            ..KafkaSettings::default()
+        };
+        let alone = TopicSettings { replication_factor: 1, min_insync_replicas: 1, ..TopicSettings::default() };
+        topics::ensure(&settings, &alone).expect("the topics can be made");
+        let log = KafkaLog::open(&settings).expect("the log opens");
+        let mut wanted = MembershipSettings::new("writers", None);
+        wanted.session_timeout = Duration::from_secs(3);
+        let prepared = Prepared::new(&log, &wanted, "range", &[Topic::Interactions]).expect("the settings are good");
+        // It never asks for a share, as one that has lost its way.
+        let lost = prepared.joins.client(&prepared.shared).expect("the settings are good");
+        let mut members = prepared.begin(lost).expect("a thread starts");
+        let change = members[0].next(Duration::from_secs(60)).expect("it stays a member");
+        assert!(matches!(&change, Some(Change::Assigned(partitions)) if partitions.len() == 2), "{change:?}");
     }
 }

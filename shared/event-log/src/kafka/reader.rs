@@ -24,11 +24,13 @@ const LANES: usize = 3;
 const RECENT: Duration = Duration::from_secs(2);
 /// How long a reader waits at what the broker called the end, before it has the end proven.
 const AT_THE_END: Duration = Duration::from_millis(250);
-/// How long it waits elsewhere before the fetch begins anew, in case it got stuck.
-const ELSEWHERE: Duration = Duration::from_secs(10);
+/// How long it waits elsewhere at most before the fetch begins anew, in case it got stuck.
+const ELSEWHERE: Duration = Duration::from_secs(5);
 /// How often the fetch begins anew before the consumer does. While a broker restarts, librdkafka 2.12 may take a partition's
 /// leader for unknown and never learn better (its issue 5430); another consumer asks anew.
-const FUTILE: u32 = 2;
+const FUTILE: u32 = 1;
+/// A read that is given up because the brokers are away must have tried another consumer long before.
+const SHARE_OF_PATIENCE: u32 = 8;
 
 #[derive(Debug)]
 pub(super) struct TopicReader {
@@ -156,6 +158,7 @@ impl TopicReader {
         deadline: Instant,
     ) -> Result<Looked, Error> {
         let (mut waited, mut patience, mut futile) = (Instant::now(), AT_THE_END, 0);
+        let elsewhere = ELSEWHERE.min(connection.settings.delivery_timeout() / SHARE_OF_PATIENCE);
         let mut cursors: Cursors<'_> = lock(&lane.cursors);
         loop {
             let Some(cursor) = cursors.get_mut(&partition).filter(|cursor| cursor.covers(from)) else {
@@ -174,14 +177,14 @@ impl TopicReader {
             if Instant::now() >= deadline {
                 return Err(self.away(connection, partition, from, "what is durable did not arrive"));
             }
-            let enough = if cursor.ended { patience } else { ELSEWHERE };
+            let enough = if cursor.ended { patience } else { elsewhere };
             if waited.elapsed() >= enough {
                 futile += u32::from(!cursor.ended);
                 if futile > FUTILE {
                     return Ok(Looked::Stuck);
                 }
                 cursor.fetch_again();
-                (waited, patience) = (Instant::now(), (patience * 2).min(ELSEWHERE));
+                (waited, patience) = (Instant::now(), (patience * 2).min(elsewhere));
             }
             cursors = lane.changed.wait_timeout(cursors, AT_THE_END).unwrap_or_else(PoisonError::into_inner).0;
         }

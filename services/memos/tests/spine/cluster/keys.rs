@@ -44,7 +44,7 @@ fn keys_are_replaced_under_load() {
         wait_until(DEADLINE, "whoever was started again has the new root key", all_ready);
         new(200);
     });
-    let ledger = settle(&cluster, producers, Ledger::default());
+    let ledger = settle(&mut cluster, producers, Ledger::default());
     let text = cluster.run("keys", &["keys", "list", "--kafka"]);
     assert!(text.contains("wrapping epoch   2") && !text.contains("wrapping epoch   1"), "{text}");
     // Keys that are exported are wrapped with the new root key, and it is enough to take them in.

@@ -35,6 +35,8 @@ pub(crate) struct Cluster {
     size: Size,
     ports: BTreeMap<String, u16>,
     settings: Vec<String>,
+    /// Whether harm is done for which a process ends by itself; otherwise that is a fault.
+    pub(crate) may_end: bool,
     pub(crate) servers: BTreeMap<String, Server>,
 }
 
@@ -72,7 +74,7 @@ impl Cluster {
             urls.join(", "),
         );
         std::fs::write(root.join("memos.toml"), text).expect("the settings are written");
-        Self { root, size, ports, settings: Vec::new(), servers: BTreeMap::new() }
+        Self { root, size, ports, settings: Vec::new(), may_end: false, servers: BTreeMap::new() }
     }
 
     /// Adds settings for every process that is started from now on.
@@ -149,6 +151,20 @@ impl Cluster {
     /// Takes a process out, to be killed or stopped.
     pub(crate) fn take(&mut self, name: &str) -> Server {
         self.servers.remove(name).expect("it runs")
+    }
+
+    /// Starts again what has ended by itself, as an orchestrator would: a zombie may find that it was expelled, and who
+    /// missed the brokers may begin anew a while later.
+    #[track_caller]
+    pub(crate) fn revive(&mut self) {
+        let ended: Vec<String> =
+            self.servers.iter_mut().filter_map(|(name, server)| server.has_ended().then(|| name.clone())).collect();
+        for name in ended {
+            let last_words = self.take(&name).last_words();
+            assert!(self.may_end, "{name} ended by itself:\n{last_words}");
+            eprintln!("{name} ended by itself and is started again:\n{last_words}");
+            self.launch(&name);
+        }
     }
 
     /// Stops everything in good order.

@@ -11,9 +11,7 @@ use std::time::Duration;
 use memos_client::{Client, ClientSettings};
 
 use super::processes::Cluster;
-use crate::harness::{
-    DEADLINE, Interrupted, Ledger, Load, Publisher, Way, block_on, status, wait_until, wait_until_final,
-};
+use crate::harness::{DEADLINE, Interrupted, Ledger, Load, Publisher, Way, block_on, is_final, status, wait_until};
 
 const PRODUCERS: u64 = 3;
 const USERS_EACH: usize = 12;
@@ -137,16 +135,25 @@ impl Drop for AtEnd<'_> {
 
 /// Ends every session, and waits until every acknowledged event has come to its end. What somebody else has sent and
 /// ended is in the ledger already.
-pub(crate) fn settle(cluster: &Cluster, producers: Vec<Producer>, mut ledger: Ledger) -> Ledger {
+pub(crate) fn settle(cluster: &mut Cluster, producers: Vec<Producer>, mut ledger: Ledger) -> Ledger {
     let server = cluster.server("gateway-0");
     let gateway = Gateway { client: server.client(), url: server.url.clone() };
+    let mut wait = |what: &str, reached: &mut dyn FnMut() -> bool| {
+        wait_until(DEADLINE, what, || {
+            cluster.revive();
+            reached()
+        });
+    };
     for mut producer in producers {
         // What is still unanswered goes first, so that it stands before the end of the session.
-        wait_until(DEADLINE, "what was not answered is taken", || producer.next(&gateway).is_ok());
-        wait_until(DEADLINE, "the ends of the sessions are taken", || producer.end_sessions(&gateway).is_ok());
+        wait("what was not answered is taken", &mut || producer.next(&gateway).is_ok());
+        wait("the ends of the sessions are taken", &mut || producer.end_sessions(&gateway).is_ok());
         ledger.merge(producer.publisher.ledger);
     }
-    wait_until_final(server, ledger.acknowledged());
+    for event in ledger.acknowledged() {
+        let is_final = || status(&gateway.client, event).is_some_and(is_final);
+        wait(&format!("event {event} has a final status"), &mut { is_final });
+    }
     ledger
 }
 
@@ -157,8 +164,11 @@ pub(crate) fn compare(cluster: &mut Cluster, ledger: &Ledger) -> String {
     let (acknowledged, doubt) = (ledger.acknowledged().count(), ledger.indeterminate().count());
     eprintln!("{acknowledged} acknowledged, {doubt} in doubt, of which {} are there", doubtful.len());
     let expected = ledger.expected(|id| doubtful.contains(id));
-    let same = |cluster: &Cluster| cluster.hash("recall-0") == cluster.hash("recall-1");
-    wait_until(DEADLINE, "both instances of recall are at the end", || same(cluster));
+    let same = || {
+        cluster.revive();
+        cluster.hash("recall-0") == cluster.hash("recall-1")
+    };
+    wait_until(DEADLINE, "both instances of recall are at the end", same);
     let dump = cluster.dump("recall-0");
     dump.assert_every_source_counts_once();
     assert_eq!(dump.events(), expected, "the events that were folded are those that were sent");
