@@ -66,6 +66,11 @@ impl Observed {
         self.collected.set(&self.role, ClientStatistics::of(&self.role, statistics));
     }
 
+    /// The newest figures, at most five seconds old; `None` in the first seconds.
+    pub(super) fn figures(&self) -> Option<ClientStatistics> {
+        self.collected.of(&self.role)
+    }
+
     pub(super) fn trouble(&self, error: &KafkaError, reason: &str) {
         // The end of a partition is reported as an error, too.
         let Some(code) = error.rdkafka_error_code() else { return };

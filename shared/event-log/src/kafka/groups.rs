@@ -56,8 +56,8 @@ struct Group {
     released: BTreeMap<Place, Offset>,
     simple: Option<Arc<BaseConsumer<Plain>>>,
     member: Option<Weak<dyn Commits>>,
-    /// Whether the member owns anything. What it commits without that names a life that the brokers have ended, and costs
-    /// it the next one: librdkafka takes their refusal for fatal.
+    /// Whether the member has its share, be it an empty one. What it commits without that names a life that the brokers
+    /// have ended, and may cost it the next one: librdkafka takes it for fatal when they refuse its name.
     owns: bool,
 }
 
@@ -169,7 +169,10 @@ impl GroupsState {
         let entry = all.entry(group);
         entry.member = Some(member);
         entry.owns = false;
-        entry.simple = None;
+        // It ends when nobody waits for the groups any more.
+        let simple = entry.simple.take();
+        drop(all);
+        drop(simple);
     }
 
     /// The group's member has its share.
@@ -212,10 +215,10 @@ impl GroupsState {
     ///
     /// The thread here, a member that gives up its partitions and whoever asks what is committed may come at once. One
     /// at a time commits, so that no commit overtakes an older one, and a revocation is not answered while its positions
-    /// are on their way: later the brokers would refuse them. The wait is bounded by the request's timeout, and
-    /// librdkafka answers a commit on a thread of its own, whatever a callback waits for. A consumer must not end in the
-    /// meantime, because that calls its member back, which comes here again. It ends with whoever holds it last, which
-    /// may be this function.
+    /// are on their way: later the brokers would refuse them. The wait is bounded by the timeouts of the session and of
+    /// the request, and librdkafka answers a commit on a thread of its own, whatever a callback waits for. A consumer must
+    /// not end in the meantime, because that calls its member back, which comes here again. It ends with whoever holds it
+    /// last, which may be this function.
     pub(super) fn flush(&self, group: &str) {
         let committing = Arc::clone(&lock(&self.groups).entry(group).committing);
         let used = {

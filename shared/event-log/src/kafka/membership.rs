@@ -13,8 +13,9 @@
 //! thread keeps the heartbeats going. An owner that does not drain in time is told to end.
 //!
 //! When the brokers were away for a moment, librdkafka 2.12 may lose its way back to them for good: its coordinator is a
-//! broker that it took out of its list. So a member that waits for a share for long begins anew, as another client. When
-//! it waits for others to drain, that does no harm: the brokers divide when all have asked, and it asks again at once.
+//! broker that it took out of its list. So a member that waits for a share for long begins anew, as another client; one
+//! that has asked and waits for others to drain only when they had all their time, or it would leave its old self behind
+//! as a member without a process.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -32,14 +33,17 @@ use rdkafka::{ClientConfig, TopicPartitionList};
 use super::KafkaLog;
 use super::client::{Observed, observed};
 use super::groups::{Commits, GroupsState};
+use super::statistics::ClientStatistics;
 use crate::ownership::{Change, Ownership, Revoked};
 use crate::signal::lock;
 use crate::{Error, Partition, Topic};
 
 const POLL: Duration = Duration::from_millis(50);
-/// Who loses its name once may have lost it to itself: after an outage the brokers answer attempts to come back that were
-/// given up long ago. Who loses it twice within this time has a twin.
+/// Who loses its name may have lost it to itself: after an outage the brokers answer attempts to come back that were given
+/// up long ago, and refuse a commit that librdkafka held back meanwhile. Who loses it more often within this time has a twin.
 const TWIN: Duration = Duration::from_secs(60);
+/// How often it may lose its name within that time.
+const LOSSES: usize = 2;
 /// How many changes may wait for the owner. A revocation waits for its drain, so there are never more than a few.
 const UNHEARD: usize = 64;
 
@@ -67,6 +71,11 @@ impl MembershipSettings {
             session_timeout: Duration::from_secs(10),
             drain_timeout: Duration::from_secs(60),
         }
+    }
+
+    /// How long the brokers wait for a member that is to ask for a share: the callback may wait for the drain.
+    fn poll_interval(&self) -> Duration {
+        (self.drain_timeout + Duration::from_secs(30)).max(self.session_timeout * 2)
     }
 
     fn validate(&self) -> Result<(), Error> {
@@ -104,7 +113,7 @@ impl Joins {
     fn client(&self, shared: &Arc<Shared>) -> Result<Arc<BaseConsumer<Context>>, Error> {
         let consumer: BaseConsumer<Context> = self
             .config
-            .create_with_context(Context(Arc::clone(shared)))
+            .create_with_context(Context { shared: Arc::clone(shared), over: AtomicBool::new(false) })
             .map_err(|error| super::cannot("make a consumer", &error))?;
         let consumer = Arc::new(consumer);
         let committing: Weak<BaseConsumer<Context>> = Arc::downgrade(&consumer);
@@ -131,18 +140,24 @@ struct Shared {
     owned: Mutex<BTreeMap<String, Vec<Partition>>>,
     /// Since when the brokers owe this member a share, be it an empty one.
     waits_since: Mutex<Option<Instant>>,
-    /// For how long, before it joins as another client.
+    /// For how long at first, before it joins as another client.
+    waits_at_first: Duration,
+    /// For how long at most: as long as the others may take to drain and to ask.
     waits_at_most: Duration,
     drain_timeout: Duration,
     failure: Mutex<Option<String>>,
     ended: AtomicBool,
 }
 
-struct Context(Arc<Shared>);
+struct Context {
+    shared: Arc<Shared>,
+    /// Another client is the member now. What the brokers still say to this one is not said to the owners.
+    over: AtomicBool,
+}
 
 impl Context {
     fn observed(&self) -> &Observed {
-        &self.0.observed
+        &self.shared.observed
     }
 }
 
@@ -150,17 +165,23 @@ observed!(Context);
 
 impl ConsumerContext for Context {
     fn rebalance(&self, consumer: &BaseConsumer<Self>, event: RDKafkaRespErr, list: &mut TopicPartitionList) {
+        if self.over.load(Ordering::Acquire) {
+            // It ends, so it does not matter whether it could.
+            drop(consumer.unassign());
+            return;
+        }
+        let shared = &self.shared;
         if event == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
             let taken = consumer.assign(list).and_then(|()| consumer.pause(list));
             if let Err(error) = taken {
-                self.0.fail(&error.to_string());
+                shared.fail(&error.to_string());
             }
-            self.0.assigned(partitions_in(list));
+            shared.assigned(partitions_in(list));
         } else {
             // A revocation of everything, as it always is, or a failed division, after which nothing is owned either.
-            self.0.give_up(consumer.assignment_lost());
+            shared.give_up(consumer.assignment_lost());
             if let Err(error) = consumer.unassign() {
-                self.0.fail(&error.to_string());
+                shared.fail(&error.to_string());
             }
         }
     }
@@ -239,7 +260,8 @@ impl Prepared {
             tell,
             owned: Mutex::default(),
             waits_since: Mutex::new(Some(Instant::now())),
-            waits_at_most: settings.session_timeout * 2 + Duration::from_secs(5),
+            waits_at_first: settings.session_timeout * 2 + Duration::from_secs(5),
+            waits_at_most: settings.poll_interval(),
             drain_timeout: settings.drain_timeout,
             failure: Mutex::default(),
             ended: AtomicBool::new(false),
@@ -264,15 +286,13 @@ impl Prepared {
 
 fn config(log: &KafkaLog, settings: &MembershipSettings, strategy: &str) -> Result<ClientConfig, Error> {
     let session = settings.session_timeout;
-    // The callback may wait for the drain, and polls in between.
-    let poll_interval = (settings.drain_timeout + Duration::from_secs(30)).max(session * 2);
     let mut config = log.connection.settings.client()?;
     config
         .set("group.id", log.connection.settings.group_name(&settings.group))
         .set("partition.assignment.strategy", strategy)
         .set("session.timeout.ms", session.as_millis().to_string())
         .set("heartbeat.interval.ms", (session.as_millis() / 5).max(100).to_string())
-        .set("max.poll.interval.ms", poll_interval.as_millis().to_string())
+        .set("max.poll.interval.ms", settings.poll_interval().as_millis().to_string())
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
         // Nothing is fetched, so where it would begin does not matter and must not fail.
@@ -304,36 +324,54 @@ impl Ownership for Membership {
 
 impl Shared {
     fn run(self: &Arc<Self>, mut consumer: Arc<BaseConsumer<Context>>, joins: &Joins) {
-        let mut fenced: Option<Instant> = None;
+        let (mut losses, mut patience) = (Vec::<Instant>::new(), self.waits_at_first);
         while !self.ended.load(Ordering::Acquire) {
             // Nothing is fetched; what comes is news about the group.
             if let Some(Err(error)) = consumer.poll(POLL) {
                 self.heard(&error);
             }
+            losses.retain(|at| at.elapsed() < TWIN);
             match consumer.client().fatal_error() {
-                None if self.waits() < self.waits_at_most => continue,
                 None => {
-                    let seconds = self.waits_at_most.as_secs();
-                    tracing::warn!(group = self.group, seconds, "the brokers gave it no share; joining again");
+                    let waits = lock(&self.waits_since).map_or(Duration::ZERO, |since| since.elapsed());
+                    if waits.is_zero() {
+                        patience = self.waits_at_first;
+                    }
+                    if waits < patience || (waits < self.waits_at_most && self.has_asked()) {
+                        continue;
+                    }
+                    patience = (patience * 2).min(self.waits_at_most);
+                    let own = self.observed.figures().unwrap_or_default();
+                    let (seconds, coordinator, joining) = (waits.as_secs(), own.group_state, own.join_state);
+                    let group = &self.group;
+                    tracing::warn!(group, seconds, coordinator, joining, "the brokers gave it no share; joining again");
                 }
-                Some((RDKafkaErrorCode::FencedInstanceId, _)) if fenced.is_none_or(|at| at.elapsed() >= TWIN) => {
-                    fenced = Some(Instant::now());
+                Some((RDKafkaErrorCode::FencedInstanceId, _)) if losses.len() < LOSSES => {
+                    losses.push(Instant::now());
                     tracing::warn!(group = self.group, "somebody has this member's name; joining again");
                 }
                 Some((code, text)) => return self.expel(&format!("{code}: {text}")),
             }
-            // Its end says nothing of what it had.
+            // Its end says nothing of what it had, and takes its time.
             self.give_up(true);
+            consumer.context().over.store(true, Ordering::Release);
             drop(consumer);
+            if self.ended.load(Ordering::Acquire) {
+                return;
+            }
             consumer = match joins.join(self) {
                 Ok(member) => member,
                 Err(error) => return self.expel(&error.to_string()),
             };
+            *lock(&self.waits_since) = Some(Instant::now());
         }
     }
 
-    fn waits(&self) -> Duration {
-        lock(&self.waits_since).map_or(Duration::ZERO, |since| since.elapsed())
+    /// Whether it has asked for a share, which comes when all others have asked as well.
+    fn has_asked(&self) -> bool {
+        let up = |own: &ClientStatistics| own.group_state == "up";
+        let asked = |own: &ClientStatistics| matches!(own.join_state.as_str(), "wait-join" | "wait-sync");
+        self.observed.figures().is_some_and(|own| up(&own) && asked(&own))
     }
 
     fn heard(&self, error: &KafkaError) {

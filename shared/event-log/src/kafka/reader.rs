@@ -24,13 +24,13 @@ const LANES: usize = 3;
 const RECENT: Duration = Duration::from_secs(2);
 /// How long a reader waits at what the broker called the end, before it has the end proven.
 const AT_THE_END: Duration = Duration::from_millis(250);
-/// How long it waits elsewhere at most before the fetch begins anew, in case it got stuck.
-const ELSEWHERE: Duration = Duration::from_secs(5);
+/// How long it waits elsewhere before the fetch begins anew, in case it got stuck: within these bounds a share of how long the
+/// brokers may be away, because a read that is given up must have tried another consumer long before.
+const ELSEWHERE: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(10)];
+const SHARE_OF_PATIENCE: u32 = 8;
 /// How often the fetch begins anew before the consumer does. While a broker restarts, librdkafka 2.12 may take a partition's
 /// leader for unknown and never learn better (its issue 5430); another consumer asks anew.
 const FUTILE: u32 = 1;
-/// A read that is given up because the brokers are away must have tried another consumer long before.
-const SHARE_OF_PATIENCE: u32 = 8;
 
 #[derive(Debug)]
 pub(super) struct TopicReader {
@@ -62,16 +62,23 @@ impl TopicReader {
         from: Offset,
         limits: Limits,
     ) -> Result<ReadBatch, Error> {
-        let deadline = Instant::now() + connection.settings.delivery_timeout();
+        let patience = connection.settings.delivery_timeout();
+        let deadline = Instant::now() + patience;
+        let [least, most] = ELSEWHERE;
+        let mut elsewhere = (patience / SHARE_OF_PATIENCE).clamp(least, most);
         loop {
             let lane = match self.covering(partition, from) {
                 Some(lane) => lane,
                 None => self.place(connection, partition, from)?,
             };
-            match self.look(connection, &lane.shared, partition, from, limits, deadline)? {
+            match self.look(connection, &lane.shared, (partition, from), limits, elsewhere, deadline)? {
                 Looked::Batch(batch) => return Ok(batch),
                 Looked::Moved => {}
-                Looked::Stuck => self.discard(partition, lane),
+                Looked::Stuck => {
+                    self.discard(partition, lane);
+                    // Brokers that are slow must not seem stuck for ever.
+                    elsewhere *= 2;
+                }
                 Looked::Doubt(Doubt::Position) => {
                     // The answer is an error, unless the broker has come to itself: then the fetch begins anew.
                     self.check(connection, partition, from)?;
@@ -152,13 +159,12 @@ impl TopicReader {
         &self,
         connection: &Connection,
         lane: &LaneState,
-        partition: Partition,
-        from: Offset,
+        (partition, from): (Partition, Offset),
         limits: Limits,
+        elsewhere: Duration,
         deadline: Instant,
     ) -> Result<Looked, Error> {
         let (mut waited, mut patience, mut futile) = (Instant::now(), AT_THE_END, 0);
-        let elsewhere = ELSEWHERE.min(connection.settings.delivery_timeout() / SHARE_OF_PATIENCE);
         let mut cursors: Cursors<'_> = lock(&lane.cursors);
         loop {
             let Some(cursor) = cursors.get_mut(&partition).filter(|cursor| cursor.covers(from)) else {

@@ -33,6 +33,10 @@ pub struct ClientStatistics {
     pub rebalances: i64,
     /// How many partitions it has of the group.
     pub assigned: i64,
+    /// How it stands with the group's coordinator, in librdkafka's words: `up`, `wait-coord`, …; empty without a group.
+    pub group_state: String,
+    /// How far it is with its share, in librdkafka's words: `init`, `wait-join`, `steady`, …; empty without a group.
+    pub join_state: String,
     pub brokers: Vec<BrokerStatistics>,
     pub partitions: Vec<PartitionStatistics>,
 }
@@ -114,6 +118,8 @@ impl ClientStatistics {
             received_bytes: from.rxmsg_bytes,
             rebalances: from.cgrp.as_ref().map_or(0, |group| group.rebalance_cnt),
             assigned: from.cgrp.as_ref().map_or(0, |group| i64::from(group.assignment_size)),
+            group_state: from.cgrp.as_ref().map(|group| group.state.clone()).unwrap_or_default(),
+            join_state: from.cgrp.as_ref().map(|group| group.join_state.clone()).unwrap_or_default(),
             brokers: brokers.collect(),
             partitions: partitions.collect(),
         }
@@ -127,6 +133,10 @@ pub(super) struct Collected(Mutex<BTreeMap<String, ClientStatistics>>);
 impl Collected {
     pub(super) fn set(&self, role: &str, statistics: ClientStatistics) {
         lock(&self.0).insert(role.to_owned(), statistics);
+    }
+
+    pub(super) fn of(&self, role: &str) -> Option<ClientStatistics> {
+        lock(&self.0).get(role).cloned()
     }
 
     pub(super) fn remove(&self, role: &str) {

@@ -7,7 +7,7 @@
 
 // law: L01, L02, L03, L05, L06, L12
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use testkit::Random;
 use testkit::kafka::Broker;
@@ -132,7 +132,7 @@ fn owned(server: &Server, kind: &str) -> f64 {
 fn silence_member(cluster: &mut Cluster, kind: &str, number: usize, new: &dyn Fn(u64)) {
     let (name, heir) = (format!("{kind}-{number}"), format!("{kind}-{}", 1 - number));
     // Or there would be nothing to take over: both may have been started a moment ago.
-    wait_until_shared(cluster, kind);
+    wait_until_shared(cluster, kind, Duration::ZERO);
     cluster.server(&name).pause();
     let paused = Instant::now();
     // The heir itself may find that it is no member any more: the broker was away a moment ago.
@@ -156,16 +156,19 @@ fn silence_member(cluster: &mut Cluster, kind: &str, number: usize, new: &dyn Fn
     // Whatever was in flight to the silent one: its producers have gone to another.
     new(60);
     cluster.server(&name).resume();
-    wait_until_shared(cluster, kind);
+    wait_until_shared(cluster, kind, Duration::ZERO);
 }
 
-/// Waits until both of a kind own some of the partitions, and together all of them.
-fn wait_until_shared(cluster: &mut Cluster, kind: &str) {
+/// Waits until both of a kind have owned some of the partitions, and together all of them, for so long.
+fn wait_until_shared(cluster: &mut Cluster, kind: &str, held: Duration) {
+    let mut since: Option<Instant> = None;
     let shared = || {
         cluster.revive();
         let of = |number| owned(cluster.server(&format!("{kind}-{number}")), kind);
         let (one, other) = (of(0), of(1));
-        one > 0.0 && other > 0.0 && one + other == PARTITIONS
+        let shared = one > 0.0 && other > 0.0 && one + other == PARTITIONS;
+        since = if shared { since.or(Some(Instant::now())) } else { None };
+        since.is_some_and(|since| since.elapsed() >= held)
     };
     wait_until(DEADLINE, &format!("two of {kind} share the partitions"), shared);
 }
@@ -226,6 +229,7 @@ fn wipe_and_rebuild(cluster: &mut Cluster, ledger: &Ledger, hash: &str) {
 /// librdkafka was seen to lose its way after such a moment: a member got no share any more, and a reader stood still.
 #[test]
 fn who_missed_the_broker_for_a_moment_has_its_share_again() {
+    const KINDS: [&str; 3] = ["gateway", "working-memory", "consolidator"];
     let seed = seed("moments", "two of each, a broker that stands still and is killed");
     let root = tempfile::tempdir().expect("a directory");
     let broker = Broker::start();
@@ -239,11 +243,15 @@ fn who_missed_the_broker_for_a_moment_has_its_share_again() {
         for round in 0..if is_long() { 50 } else { 2 } {
             new(60);
             if round % 2 == 0 {
-                pause(cluster, &broker);
+                let paused = Instant::now();
+                broker.pause();
+                wait_until(DEADLINE, "every session is over", || paused.elapsed() > SESSION * 2);
+                broker.resume();
             } else {
                 restart(&broker, true);
             }
-            ["gateway", "working-memory", "consolidator"].iter().for_each(|kind| wait_until_shared(cluster, kind));
+            // Some of them notice late what they have lost.
+            KINDS.iter().for_each(|kind| wait_until_shared(cluster, kind, SESSION * 2));
         }
         new(60);
     });
