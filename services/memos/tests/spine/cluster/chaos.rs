@@ -167,7 +167,7 @@ fn wait_until_shared(cluster: &mut Cluster, kind: &str, held: Duration) {
         let of = |number| owned(cluster.server(&format!("{kind}-{number}")), kind);
         let (one, other) = (of(0), of(1));
         let shared = one > 0.0 && other > 0.0 && one + other == PARTITIONS;
-        since = if shared { since.or(Some(Instant::now())) } else { None };
+        since = if shared { since.or_else(|| Some(Instant::now())) } else { None };
         since.is_some_and(|since| since.elapsed() >= held)
     };
     wait_until(DEADLINE, &format!("two of {kind} share the partitions"), shared);
