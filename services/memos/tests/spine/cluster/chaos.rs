@@ -24,8 +24,6 @@ const QUESTIONS: u32 = 10;
 /// Ticks would be events that no producer knows of; many snapshots bury many steps. A producer may take a partition's leader for
 /// unknown for good when the brokers were away (librdkafka's issue 5430): then its process ends after the time for a
 /// delivery and is started again, which must not take longer than the test waits.
-/// The test waits for that: [`LOST_WAY`] is the first look after the harm, the time until a topic that is said to be unknown
-/// is believed to be, and that for a delivery, with something over.
 const SETTINGS: [&str; 5] = [
     "kafka.delivery_timeout_ms=20000",
     "working_memory.idle_tick_seconds=0",
@@ -34,9 +32,11 @@ const SETTINGS: [&str; 5] = [
     "gateway.inlets=[{name = \"events\", tenant = \"default\"}]",
 ];
 
+/// When the last has ended whose producer has lost its way: the first look after the harm, the time until a topic that is said to
+/// be unknown is believed to be, and that for a delivery, with something over.
 const LOST_WAY: Duration = Duration::from_secs(35);
-/// Who divides partitions.
-const KINDS: [&str; 3] = ["gateway", "working-memory", "consolidator"];
+/// Who shares partitions with another of its kind.
+const SHARING: [&str; 3] = ["gateway", "working-memory", "consolidator"];
 
 /// What can happen to a cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -188,7 +188,7 @@ fn calm_down(cluster: &mut Cluster, harmed: Instant) {
         harmed.elapsed() > LOST_WAY
     };
     wait_until(DEADLINE, "nobody has lost its way any more", over);
-    KINDS.iter().for_each(|kind| wait_until_shared(cluster, kind, SESSION));
+    SHARING.iter().for_each(|kind| wait_until_shared(cluster, kind, SESSION));
 }
 
 /// An instance of recall falls silent, and every question is answered by the other one.
@@ -268,7 +268,7 @@ fn who_missed_the_broker_for_a_moment_has_its_share_again() {
                 restart(&broker, true);
             }
             // Some of them notice late what they have lost.
-            KINDS.iter().for_each(|kind| wait_until_shared(cluster, kind, SESSION * 2));
+            SHARING.iter().for_each(|kind| wait_until_shared(cluster, kind, SESSION * 2));
         }
         new(60);
     });
